@@ -1,0 +1,139 @@
+//! The process listens on the right port, but on the loopback address only: nobody outside its pod can connect.
+//!
+//! # What it looks like
+//! Connections to the pod and through its Service are refused at once, while from inside the pod everything works.
+//! A wrong targetPort looks the same from outside; the sockets tell them apart.
+//!
+//! # Confirm by hand
+//! `kubectl -n NS exec POD -- ss -tln` shows `127.0.0.1:PORT` (or `[::1]:PORT`) and no `0.0.0.0`, `*` or pod address.
+//!
+//! # Fix
+//! Let the process listen on all addresses, or on the pod's.
+//!
+//! # Who acts
+//! The owner of the application: the address is a setting of the process.
+//!
+//! # Source
+//! ip(7), INADDR_LOOPBACK; kubernetes.io, Debug Services, "Are the Pods working?".
+
+use super::{Case, Cause, Finding, Proof, State, service_port_mismatch};
+use crate::{
+    diagnosis::Fix,
+    evidence::{Citation, Fact, Hosts, Object},
+    model::{Model, is_running},
+    policy::container_port,
+    propagation::Mode,
+};
+
+/// See the module's comment.
+pub struct ListenLoopbackOnly;
+
+impl Cause for ListenLoopbackOnly {
+    fn id(&self) -> &'static str {
+        "listen-loopback-only"
+    }
+
+    fn source(&self) -> &'static str {
+        include_str!("listen_loopback_only.rs")
+    }
+
+    fn owner(&self) -> &'static str {
+        "application"
+    }
+
+    fn examine(&self, case: &Case<'_, '_>) -> Vec<Finding> {
+        let mut found = Vec::new();
+        for service in case.model.evidence.objects.of_kind("service") {
+            for pod in case.model.selected_pods(service).into_iter().filter(|pod| is_running(pod)) {
+                for target in targets(service, pod) {
+                    found.extend(examine(case.model, pod, target));
+                }
+            }
+        }
+        found
+    }
+}
+
+/// The pod ports a Service forwards to.
+fn targets(service: &Object, pod: &Object) -> Vec<u16> {
+    let ports = service.list("/spec/ports").iter();
+    ports
+        .filter_map(|port| match port.get("targetPort").unwrap_or(&port["port"]) {
+            serde_json::Value::String(name) => container_port(pod, name),
+            number => number.as_u64()?.try_into().ok(),
+        })
+        .collect()
+}
+
+fn examine(model: &Model<'_>, pod: &Object, target: u16) -> Option<Finding> {
+    let node = pod.text("/spec/nodeName")?;
+    let fact = service_port_mismatch::socket_fact(pod);
+    let state = match model.evidence.hosts.listeners(node, &fact) {
+        Fact::Missed(why) => {
+            State::Undecided(service_port_mismatch::lack_sockets(model, pod, &why).into_iter().collect())
+        }
+        Fact::Seen(sockets) => {
+            let here: Vec<_> = sockets.iter().filter(|socket| socket.port == target).collect();
+            let cited: Vec<Citation> = here
+                .iter()
+                .map(|socket| {
+                    Citation::line(
+                        &Hosts::file(node, &fact),
+                        socket.line,
+                        format!("{}:{}", socket.address, socket.port),
+                    )
+                })
+                .collect();
+            if here.is_empty() {
+                State::excluded(
+                    format!("{} does not listen on {target} at all", pod.subject()),
+                    vec![Citation::new(Hosts::file(node, &fact), "", "its sockets")],
+                )
+            } else if here.iter().all(|socket| socket.is_loopback()) {
+                let fix = Fix {
+                    summary: format!("Let {} listen on 0.0.0.0:{target} instead of loopback", pod.subject()),
+                    patch: vec![],
+                };
+                State::Holds(Box::new(Proof { evidence: cited, fix, wants: vec![], changed: None }))
+            } else {
+                State::excluded(format!("{} listens on {target} for everyone", pod.subject()), cited)
+            }
+        }
+    };
+    Some(Finding { subject: pod.subject().clone(), effects: vec![(pod.subject().clone(), Mode::Refused)], state })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::sketch::check;
+
+    #[test]
+    fn holds() {
+        check(
+            "service a/s  selector app=s  80 -> 80
+             pod a/s-1  app=s  ready  declares 80  listens 127.0.0.1:80
+             probe service/a/s:80  refused in 1ms
+             => listen-loopback-only pod/a/s-1",
+        );
+    }
+
+    #[test]
+    fn twin_listens_for_everyone_on_another_port() {
+        check(
+            "service a/s  selector app=s  80 -> 80
+             pod a/s-1  app=s  ready  listens 0.0.0.0:81
+             probe service/a/s:80  refused in 1ms
+             => service-port-mismatch service/a/s",
+        );
+    }
+
+    #[test]
+    fn unknown_without_sockets() {
+        check(
+            "service a/s  selector app=s  80 -> 80
+             pod a/s-1  app=s  ready  declares 80
+             probe service/a/s:80  refused in 1ms
+             => unknown lacks hosts/n1/ss-a_s-1.txt",
+        );
+    }
+}

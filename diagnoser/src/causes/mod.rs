@@ -1,0 +1,196 @@
+//! One cause, one file. The list is sorted by id; tests check order, completeness and that every cause has its reference.
+
+mod conntrack_table_full;
+mod disk_full;
+mod inode_exhaustion;
+mod listen_loopback_only;
+mod memory_limit_in_millibytes;
+mod network_policy_denies_ingress;
+mod reference;
+mod service_port_mismatch;
+mod service_selector_mismatch;
+mod space;
+
+pub use reference::{Reference, reference, references};
+
+use crate::{
+    diagnosis::Fix, evidence::Citation, model::Model, propagation::Mode, request::Request, subject::Subject,
+    symptoms::Symptom,
+};
+
+/// Every cause the diagnoser knows, sorted by id.
+pub fn all() -> &'static [&'static dyn Cause] {
+    &[
+        &conntrack_table_full::ConntrackTableFull,
+        &disk_full::DiskFull,
+        &inode_exhaustion::InodeExhaustion,
+        &listen_loopback_only::ListenLoopbackOnly,
+        &memory_limit_in_millibytes::MemoryLimitInMillibytes,
+        &network_policy_denies_ingress::NetworkPolicyDeniesIngress,
+        &service_port_mismatch::ServicePortMismatch,
+        &service_selector_mismatch::ServiceSelectorMismatch,
+    ]
+}
+
+/// A kind of root cause: the mechanism by which a subject produces failures.
+pub trait Cause: Sync {
+    /// Its id in the field's standard terms, kebab-case.
+    fn id(&self) -> &'static str;
+
+    /// The source file; its leading doc comment is the reference.
+    fn source(&self) -> &'static str;
+
+    /// Who acts: `self` (the reader of the report), or a specialist to hand over to.
+    fn owner(&self) -> &'static str {
+        "self"
+    }
+
+    /// Looks at every subject that could hold this cause.
+    fn examine(&self, case: &Case<'_, '_>) -> Vec<Finding>;
+}
+
+/// What a cause may look at: the graph and what is wrong.
+pub struct Case<'m, 'e> {
+    /// The graph of the evidence.
+    pub model: &'m Model<'e>,
+    /// Everything that is wrong.
+    pub symptoms: &'m [Symptom],
+}
+
+impl Case<'_, '_> {
+    /// Whether the fault behind any symptom can sit in this subject.
+    pub fn in_scope(&self, subject: &Subject) -> bool {
+        self.symptoms.iter().any(|symptom| symptom.scope.contains(subject))
+    }
+}
+
+/// What a cause says of one subject.
+#[derive(Clone, Debug)]
+pub struct Finding {
+    /// Where it would sit.
+    pub subject: Subject,
+    /// What it would produce there, whether it holds or not.
+    pub effects: Vec<(Subject, Mode)>,
+    /// Whether it holds.
+    pub state: State,
+}
+
+/// Whether a cause holds in a subject.
+#[derive(Clone, Debug)]
+pub enum State {
+    /// Proven.
+    Holds(Box<Proof>),
+    /// Ruled out, and by what.
+    Excluded {
+        /// In words.
+        because: String,
+        /// The reading.
+        evidence: Vec<Citation>,
+    },
+    /// Not decided, and what it lacks.
+    Undecided(Vec<Lack>),
+}
+
+impl State {
+    /// Ruled out by a reading.
+    pub fn excluded(because: impl Into<String>, evidence: Vec<Citation>) -> Self {
+        Self::Excluded { because: because.into(), evidence }
+    }
+}
+
+/// Why a cause holds.
+#[derive(Clone, Debug)]
+pub struct Proof {
+    /// The readings, link by link.
+    pub evidence: Vec<Citation>,
+    /// What restores health.
+    pub fix: Fix,
+    /// Readings that would make it stronger; asked for once, not needed.
+    pub wants: Vec<Lack>,
+    /// When the subject was last changed, where known.
+    pub changed: Option<jiff::Timestamp>,
+}
+
+/// A reading that a cause lacks.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Lack {
+    /// The file or list it would be in.
+    pub what: String,
+    /// Why it is not there.
+    pub why: String,
+    /// An ordinary command that takes it.
+    pub how: String,
+    /// The same as a request, where it can be asked for.
+    pub request: Option<Request>,
+}
+
+impl Lack {
+    /// All objects of a resource.
+    pub fn objects(resource: &str, namespace: Option<&str>, why: String) -> Self {
+        let scope = namespace.map_or_else(|| "-A".to_owned(), |namespace| format!("-n {namespace}"));
+        let how = format!("kubectl get {resource} {scope} -o json");
+        Self {
+            what: namespace
+                .map_or_else(|| resource.to_owned(), |namespace| format!("{resource} of namespace {namespace}")),
+            why,
+            request: Some(Request {
+                file: "objects.json".to_owned(),
+                how: how.clone(),
+                reading: crate::request::Reading::Objects {
+                    resource: resource.to_owned(),
+                    namespace: namespace.map(str::to_owned),
+                },
+            }),
+            how,
+        }
+    }
+
+    /// A fact of a host, taken there by `command`.
+    pub fn host_fact(host: &str, fact: &str, command: &str, why: String) -> Self {
+        let file = crate::evidence::Hosts::file(host, fact);
+        let how = format!("{command}   on {host}");
+        Self {
+            what: file.clone(),
+            why,
+            request: Some(Request {
+                file,
+                how: how.clone(),
+                reading: crate::request::Reading::HostFact { host: host.to_owned(), fact: fact.to_owned() },
+            }),
+            how,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn list_is_sorted_unique_and_complete() {
+        let ids: Vec<&str> = all().iter().map(|cause| cause.id()).collect();
+        assert!(ids.windows(2).all(|pair| pair[0] < pair[1]), "causes::all() is not sorted: {ids:?}");
+        let list = include_str!("mod.rs");
+        for id in &ids {
+            assert!(
+                list.contains(&format!("\nmod {};", id.replace('-', "_"))),
+                "the file of {id} is not named after it"
+            );
+        }
+    }
+
+    #[test]
+    fn every_cause_has_a_whole_reference_and_tests_with_a_twin() {
+        for cause in all() {
+            let reference = reference(*cause);
+            let headings: Vec<&str> = reference.sections.iter().map(|(heading, _)| heading.as_str()).collect();
+            assert_eq!(headings, reference::HEADINGS, "the doc comment of {}", cause.id());
+            let expected = cause.source().matches("=> ").count();
+            assert!(
+                expected >= 3,
+                "{}: a case that holds, a near twin and an unknown are wanted in its tests",
+                cause.id()
+            );
+        }
+    }
+}

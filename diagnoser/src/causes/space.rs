@@ -1,0 +1,152 @@
+//! What the two ways of running out of space have in common: who said so, and which file system is meant.
+
+use super::{Case, Finding, Lack, State};
+use crate::{
+    evidence::{Citation, Fact, FileSystem, Hosts, Object},
+    model::Model,
+    propagation::Mode,
+    subject::Subject,
+    symptoms::{event_subject, event_time},
+};
+
+/// Whether a text carries the kernel's words for ENOSPC (errno(3)).
+fn says_no_space(text: &str) -> bool {
+    text.to_ascii_lowercase().contains("no space left on device")
+}
+
+/// The latest warning on a pod that something could not be written for want of space.
+pub(super) fn event_of(model: &Model<'_>, pod: &Object) -> Option<Citation> {
+    let events = model.evidence.objects.in_namespace("event", pod.namespace());
+    events
+        .filter(|event| event_subject(event).as_ref() == Some(pod.subject()))
+        .filter_map(|event| {
+            Some((event_time(event), event, event.text("/message").filter(|text| says_no_space(text))?))
+        })
+        .max_by_key(|(time, event, _)| (*time, event.subject().clone()))
+        .map(|(_, event, message)| event.cite("/message", message))
+}
+
+/// A pod's own word, in its log or an event, that it could not write for want of space.
+pub(super) fn complaint_of(model: &Model<'_>, pod: &Object) -> Option<Citation> {
+    let logged = model.evidence.logs.of(pod.subject()).iter().find_map(|log| log.last_line(says_no_space));
+    logged.or_else(|| event_of(model, pod))
+}
+
+/// Paths of the node that a pod uses through hostPath volumes.
+pub(super) fn host_paths(pod: &Object) -> Vec<(String, &str)> {
+    let volumes = pod.list("/spec/volumes").iter().enumerate();
+    volumes
+        .filter_map(|(v, volume)| {
+            Some((format!("/spec/volumes/{v}/hostPath/path"), volume["hostPath"]["path"].as_str()?))
+        })
+        .collect()
+}
+
+/// One way of running out.
+pub(super) struct Resource {
+    /// The host fact that shows it: `df` or `df-inodes`.
+    pub fact: &'static str,
+    /// The command of that fact.
+    pub command: &'static str,
+    /// What is counted.
+    pub unit: &'static str,
+}
+
+/// A file system that is full, and the pods that suffer from it.
+pub(super) struct Full<'e> {
+    pub host: &'e str,
+    pub row: FileSystem,
+    pub evidence: Vec<Citation>,
+}
+
+/// Examines every host for file systems that are full of `resource` and that a pod which complains keeps its data on.
+pub(super) fn examine(case: &Case<'_, '_>, resource: &Resource, proof: impl Fn(Full<'_>) -> State) -> Vec<Finding> {
+    let model = case.model;
+    let mut found = Vec::new();
+    for pod in model.evidence.objects.of_kind("pod") {
+        let Some(host) = pod.text("/spec/nodeName") else { continue };
+        let paths = host_paths(pod);
+        if paths.is_empty() {
+            continue;
+        }
+        let subject = model.evidence.machine(host);
+        let effects = vec![(pod.subject().clone(), Mode::Errors), (pod.subject().clone(), Mode::Down)];
+        let state = match model.evidence.hosts.file_systems(host, resource.fact) {
+            Fact::Missed(why) => State::Undecided(vec![Lack::host_fact(host, resource.fact, resource.command, why)]),
+            Fact::Seen(rows) => one(model, pod, host, &paths, &rows, resource, &proof),
+        };
+        found.push(Finding { subject, effects, state });
+    }
+    merge(found)
+}
+
+fn one(
+    model: &Model<'_>,
+    pod: &Object,
+    host: &str,
+    paths: &[(String, &str)],
+    rows: &[FileSystem],
+    resource: &Resource,
+    proof: &impl Fn(Full<'_>) -> State,
+) -> State {
+    let file = Hosts::file(host, resource.fact);
+    // The file system a path lies on is the one with the longest mount point.
+    let on = |path: &str| rows.iter().filter(|row| row.holds(path)).max_by_key(|row| row.mount_point.len());
+    let Some((pointer, path, row)) = paths.iter().find_map(|(pointer, path)| {
+        let row = on(path).filter(|row| row.is_full())?;
+        Some((pointer, *path, row))
+    }) else {
+        let free: Vec<Citation> = paths
+            .iter()
+            .filter_map(|(_, path)| on(path))
+            .map(|row| {
+                Citation::line(
+                    &file,
+                    row.line,
+                    format!("{}: {} of {} {} free", row.mount_point, row.free, row.total, resource.unit),
+                )
+            })
+            .collect();
+        return State::excluded(format!("{} are left where {} keeps its data", resource.unit, pod.subject()), free);
+    };
+    let mut evidence = vec![
+        Citation::line(&file, row.line, format!("{}: 0 of {} {} free", row.mount_point, row.total, resource.unit)),
+        pod.cite(pointer, format!("{} keeps data in {path}", pod.subject())),
+    ];
+    match complaint_of(model, pod) {
+        Some(complaint) => evidence.push(complaint),
+        None if model.evidence.logs.of(pod.subject()).is_empty() => {
+            return State::Undecided(vec![Lack {
+                what: format!("logs/{}_{}_*.txt", pod.namespace(), pod.name()),
+                why: "not collected".to_owned(),
+                how: format!("kubectl -n {} logs {}", pod.namespace(), pod.name()),
+                request: None,
+            }]);
+        }
+        None => return State::excluded(format!("{} does not complain of missing space", pod.subject()), evidence),
+    }
+    proof(Full { host, row: row.clone(), evidence })
+}
+
+/// One finding a host: its pods' effects together, and the strongest state (proven, undecided, excluded).
+fn merge(found: Vec<Finding>) -> Vec<Finding> {
+    let rank = |state: &State| match state {
+        State::Holds(_) => 2,
+        State::Undecided(_) => 1,
+        State::Excluded { .. } => 0,
+    };
+    let mut merged: Vec<Finding> = Vec::new();
+    for finding in found {
+        match merged
+            .iter_mut()
+            .find(|known| known.subject == finding.subject && rank(&known.state) == rank(&finding.state))
+        {
+            Some(known) => known.effects.extend(finding.effects),
+            None => merged.push(finding),
+        }
+    }
+    // A proven host says nothing more by its other pods.
+    let proven: Vec<Subject> = merged.iter().filter(|f| rank(&f.state) == 2).map(|f| f.subject.clone()).collect();
+    merged.retain(|finding| rank(&finding.state) == 2 || !proven.contains(&finding.subject));
+    merged
+}

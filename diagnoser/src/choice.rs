@@ -1,0 +1,151 @@
+//! Choosing the root: the smallest set of proven causes that explains every symptom.
+//!
+//! Method: abduction by parsimonious covering (Peng and Reggia, 1990). Ties go to the set with more direct readings, then to
+//! the one nearer the change before the onset; what is still tied stays undecided.
+
+use std::collections::BTreeSet;
+
+use crate::{causes::Proof, propagation::Mode, subject::Subject};
+
+/// A cause that holds, and the symptoms it explains (by index).
+#[derive(Clone, Debug)]
+pub struct Holding {
+    /// The id of the cause.
+    pub cause: &'static str,
+    /// Who acts.
+    pub owner: &'static str,
+    /// Where it sits.
+    pub subject: Subject,
+    /// What it produces.
+    pub effects: Vec<(Subject, Mode)>,
+    /// Why it holds.
+    pub proof: Box<Proof>,
+    /// Indices of the symptoms it explains.
+    pub explains: BTreeSet<usize>,
+}
+
+/// What the choice came to.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Choice {
+    /// Indices of the chosen causes.
+    Roots(Vec<usize>),
+    /// Sets that explain as much with as few causes and as many readings.
+    Tied(Vec<Vec<usize>>),
+    /// No cause explains anything.
+    Nothing,
+}
+
+/// The most causes that may be at work at once; more is beyond what evidence can tell apart.
+const MOST: usize = 4;
+
+/// Chooses among proven causes. `must` are the symptoms that have to be explained (those any of them explains);
+/// `onset` is when the symptoms began.
+pub fn choose(holding: &[Holding], onset: Option<jiff::Timestamp>) -> Choice {
+    let coverable: BTreeSet<usize> = holding.iter().flat_map(|h| h.explains.iter().copied()).collect();
+    if coverable.is_empty() {
+        return Choice::Nothing;
+    }
+    for size in 1..=MOST.min(holding.len()) {
+        let mut covers: Vec<Vec<usize>> = subsets(holding.len(), size);
+        covers.retain(|set| {
+            let covered: BTreeSet<usize> = set.iter().flat_map(|&i| holding[i].explains.iter().copied()).collect();
+            covered == coverable
+        });
+        if covers.is_empty() {
+            continue;
+        }
+        let strength = |set: &Vec<usize>| -> usize { set.iter().map(|&i| holding[i].proof.evidence.len()).sum() };
+        let strongest = covers.iter().map(strength).max().unwrap_or_default();
+        covers.retain(|set| strength(set) == strongest);
+        if covers.len() > 1 {
+            let distance = |set: &Vec<usize>| -> i64 {
+                let each = set.iter().map(|&i| holding[i].proof.changed.zip(onset));
+                each.map(|pair| {
+                    pair.map_or(i64::MAX / 8, |(changed, onset)| onset.duration_since(changed).abs().as_secs())
+                })
+                .sum()
+            };
+            let nearest = covers.iter().map(distance).min().unwrap_or_default();
+            covers.retain(|set| distance(set) == nearest);
+        }
+        return match <[Vec<usize>; 1]>::try_from(covers) {
+            Ok([roots]) => Choice::Roots(roots),
+            Err(tied) => Choice::Tied(tied),
+        };
+    }
+    // More roots than can be told apart one by one: take them greedily, most explained first.
+    let mut left = coverable;
+    let mut roots = Vec::new();
+    while !left.is_empty() {
+        let gain = |i: &usize| (holding[*i].explains.intersection(&left).count(), std::cmp::Reverse(*i));
+        let Some(best) = (0..holding.len()).max_by_key(gain) else { break };
+        left.retain(|symptom| !holding[best].explains.contains(symptom));
+        roots.push(best);
+    }
+    roots.sort_unstable();
+    Choice::Roots(roots)
+}
+
+/// All subsets of `0..n` of one size, in order.
+fn subsets(n: usize, size: usize) -> Vec<Vec<usize>> {
+    if size == 0 {
+        return vec![vec![]];
+    }
+    let mut all = Vec::new();
+    for last in size - 1..n {
+        for mut set in subsets(last, size - 1) {
+            set.push(last);
+            all.push(set);
+        }
+    }
+    all.sort();
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{diagnosis::Fix, evidence::Citation};
+
+    fn holding(name: &str, readings: usize, explains: &[usize]) -> Holding {
+        Holding {
+            cause: "c",
+            owner: "self",
+            subject: Subject::global("x", name),
+            effects: vec![],
+            proof: Box::new(Proof {
+                evidence: vec![Citation::new("f", "", ""); readings],
+                fix: Fix { summary: String::new(), patch: vec![] },
+                wants: vec![],
+                changed: None,
+            }),
+            explains: explains.iter().copied().collect(),
+        }
+    }
+
+    #[test]
+    fn one_that_explains_all_beats_two() {
+        let all = [holding("a", 9, &[0]), holding("b", 1, &[0, 1]), holding("c", 9, &[1])];
+        assert_eq!(choose(&all, None), Choice::Roots(vec![1]));
+    }
+
+    #[test]
+    fn two_independent_roots_are_both_named() {
+        let all = [holding("a", 1, &[0]), holding("b", 1, &[1]), holding("n", 5, &[])];
+        assert_eq!(choose(&all, None), Choice::Roots(vec![0, 1]));
+    }
+
+    #[test]
+    fn readings_break_ties_and_equal_ones_stay_tied() {
+        let all = [holding("a", 1, &[0]), holding("b", 2, &[0])];
+        assert_eq!(choose(&all, None), Choice::Roots(vec![1]));
+        let all = [holding("a", 2, &[0]), holding("b", 2, &[0])];
+        assert_eq!(choose(&all, None), Choice::Tied(vec![vec![0], vec![1]]));
+    }
+
+    #[test]
+    fn nothing_explained_is_nothing_chosen() {
+        assert_eq!(choose(&[holding("a", 2, &[])], None), Choice::Nothing);
+        assert_eq!(choose(&[], None), Choice::Nothing);
+    }
+}

@@ -1,0 +1,53 @@
+//! `logs/<namespace>_<pod>_<container>.txt`, and `.previous.txt` of the instance before a restart.
+
+use std::collections::BTreeMap;
+
+use super::Citation;
+use crate::subject::Subject;
+
+/// One container's log.
+#[derive(Clone, Debug)]
+pub struct LogFile {
+    /// Relative to the evidence folder.
+    pub file: String,
+    /// The text as collected.
+    pub text: String,
+}
+
+impl LogFile {
+    /// The last line that satisfies `wanted`, cited.
+    pub fn last_line(&self, wanted: impl Fn(&str) -> bool) -> Option<Citation> {
+        let lines: Vec<&str> = self.text.lines().collect();
+        let index = lines.iter().rposition(|line| wanted(line))?;
+        Some(Citation::line(&self.file, index + 1, short(lines[index])))
+    }
+}
+
+/// A line of a log, cut to what a report can hold.
+fn short(line: &str) -> String {
+    const MAX: usize = 160;
+    let line = line.trim();
+    if line.chars().count() <= MAX { line.to_owned() } else { line.chars().take(MAX).chain("...".chars()).collect() }
+}
+
+/// All container logs, by pod.
+#[derive(Clone, Debug, Default)]
+pub struct Logs {
+    by_pod: BTreeMap<Subject, Vec<LogFile>>,
+}
+
+impl Logs {
+    /// Adds a file named `<namespace>_<pod>_<container>[.previous].txt`; other names are left alone.
+    pub(super) fn add(&mut self, name: &str, text: &str) {
+        let mut parts = name.split('_');
+        if let (Some(namespace), Some(pod), Some(_container)) = (parts.next(), parts.next(), parts.next()) {
+            let log = LogFile { file: format!("logs/{name}"), text: text.to_owned() };
+            self.by_pod.entry(Subject::namespaced("pod", namespace, pod)).or_default().push(log);
+        }
+    }
+
+    /// The logs of a pod's containers; empty where none was collected.
+    pub fn of(&self, pod: &Subject) -> &[LogFile] {
+        self.by_pod.get(pod).map_or(&[], Vec::as_slice)
+    }
+}

@@ -1,0 +1,193 @@
+//! `objects.json`: a Kubernetes v1 List as `kubectl get -o json` prints it, of any kinds, fields possibly missing.
+//!
+//! Objects stay JSON on purpose: evidence rebuilt from text lacks fields that typed structures insist on.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::{Citation, EvidenceError, parse_json};
+use crate::subject::Subject;
+
+/// One object and its place in the list.
+#[derive(Clone, Debug)]
+pub struct Object {
+    index: usize,
+    value: Value,
+    subject: Subject,
+}
+
+impl Object {
+    fn new(index: usize, value: Value) -> Self {
+        let text = |pointer: &str| value.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let (kind, name, namespace) = (text("/kind"), text("/metadata/name"), text("/metadata/namespace"));
+        let subject = if namespace.is_empty() {
+            Subject::global(&kind, &name)
+        } else {
+            Subject::namespaced(&kind, &namespace, &name)
+        };
+        Self { index, value, subject }
+    }
+
+    /// `kind/namespace/name`.
+    pub fn subject(&self) -> &Subject {
+        &self.subject
+    }
+
+    /// Its namespace, or the empty string.
+    pub fn namespace(&self) -> &str {
+        self.subject.namespace()
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.subject.name
+    }
+
+    /// The value at a JSON pointer; null counts as absent.
+    pub fn get(&self, pointer: &str) -> Option<&Value> {
+        self.value.pointer(pointer).filter(|value| !value.is_null())
+    }
+
+    /// The text at a JSON pointer.
+    pub fn text(&self, pointer: &str) -> Option<&str> {
+        self.get(pointer).and_then(Value::as_str)
+    }
+
+    /// The whole number at a JSON pointer.
+    pub fn number(&self, pointer: &str) -> Option<i64> {
+        self.get(pointer).and_then(Value::as_i64)
+    }
+
+    /// The list at a JSON pointer; absent is empty.
+    pub fn list(&self, pointer: &str) -> &[Value] {
+        self.get(pointer).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+    }
+
+    /// The time at a JSON pointer, RFC 3339 of any offset.
+    pub fn time(&self, pointer: &str) -> Option<jiff::Timestamp> {
+        self.text(pointer).and_then(|text| text.parse().ok())
+    }
+
+    /// The map of texts at a JSON pointer (labels, a selector).
+    pub fn map(&self, pointer: &str) -> BTreeMap<&str, &str> {
+        string_map(self.get(pointer))
+    }
+
+    /// Its labels.
+    pub fn labels(&self) -> BTreeMap<&str, &str> {
+        self.map("/metadata/labels")
+    }
+
+    /// A citation of a field of this object.
+    pub fn cite(&self, pointer: &str, says: impl Into<String>) -> Citation {
+        Citation::new("objects.json", format!("/items/{}{pointer}", self.index), says)
+    }
+
+    /// The owner that controls it, as (kind, name).
+    pub fn controller(&self) -> Option<(&str, &str)> {
+        let owners = self.list("/metadata/ownerReferences");
+        let owner =
+            owners.iter().find(|owner| owner["controller"].as_bool() == Some(true)).or_else(|| owners.first())?;
+        Some((owner["kind"].as_str()?, owner["name"].as_str()?))
+    }
+}
+
+/// A map of texts out of JSON.
+pub(crate) fn string_map(value: Option<&Value>) -> BTreeMap<&str, &str> {
+    value
+        .and_then(Value::as_object)
+        .map(|map| map.iter().filter_map(|(key, value)| Some((key.as_str(), value.as_str()?))).collect())
+        .unwrap_or_default()
+}
+
+/// Whether an equality selector selects these labels. An empty selector selects nothing (a Service without selector).
+pub fn selects(selector: &BTreeMap<&str, &str>, labels: &BTreeMap<&str, &str>) -> bool {
+    !selector.is_empty() && selector.iter().all(|(key, value)| labels.get(key) == Some(value))
+}
+
+/// All objects, by subject; the order in the list never matters.
+#[derive(Clone, Debug, Default)]
+pub struct Objects {
+    items: BTreeMap<Subject, Object>,
+}
+
+impl Objects {
+    /// Parses a v1 List.
+    ///
+    /// # Errors
+    /// When it is not JSON, or not a List of objects with kind and name.
+    pub fn parse(text: &str) -> Result<Self, EvidenceError> {
+        const FILE: &str = "objects.json";
+        const HELP: &str = "Collect it again with: kubectl get KINDS --all-namespaces -o json > objects.json";
+        let with_help = |message: String| EvidenceError {
+            file: FILE.to_owned(),
+            line: 1,
+            column: 1,
+            message,
+            help: HELP.to_owned(),
+        };
+        let list: Value = parse_json(FILE, text).map_err(|error| EvidenceError {
+            message: where_it_ends(text, &error.message),
+            help: HELP.to_owned(),
+            ..error
+        })?;
+        let Value::Object(mut list) = list else { return Err(with_help("not a Kubernetes v1 List".to_owned())) };
+        let Some(Value::Array(values)) = list.remove("items") else {
+            return Err(with_help("a Kubernetes v1 List has `items`; this has none".to_owned()));
+        };
+        let mut items = BTreeMap::new();
+        for (index, value) in values.into_iter().enumerate() {
+            let object = Object::new(index, value);
+            if object.subject.kind.is_empty() || object.subject.name.is_empty() {
+                return Err(with_help(format!("item {index} has no kind or no metadata.name")));
+            }
+            items.insert(object.subject.clone(), object);
+        }
+        Ok(Self { items })
+    }
+
+    /// One object.
+    pub fn get(&self, subject: &Subject) -> Option<&Object> {
+        self.items.get(subject)
+    }
+
+    /// All objects of a kind (lower case), sorted by namespace and name.
+    pub fn of_kind<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a Object> + 'a {
+        let from = Subject { kind: kind.to_owned(), namespace: None, name: String::new() };
+        self.items.range(from..).map(|(_, object)| object).take_while(move |object| object.subject.kind == kind)
+    }
+
+    /// All objects of a kind in a namespace.
+    pub fn in_namespace<'a>(&'a self, kind: &'a str, namespace: &'a str) -> impl Iterator<Item = &'a Object> + 'a {
+        self.of_kind(kind).filter(move |object| object.namespace() == namespace)
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+}
+
+/// For a list that was cut off: which item it ends in. Items start where `"apiVersion"` does, so counting those is close
+/// enough to point a person to the place.
+fn where_it_ends(text: &str, message: &str) -> String {
+    if !message.starts_with("the file ends") {
+        return message.to_owned();
+    }
+    let last = |key: &str| {
+        let start = text.rfind(&format!("\"{key}\""))? + key.len() + 2;
+        text[start..].split('"').nth(1).filter(|word| !word.is_empty())
+    };
+    match (last("kind"), last("name")) {
+        (Some(kind), Some(name)) => {
+            format!("the list ends in the middle of an item, after {} {name}", kind.to_lowercase())
+        }
+        _ => message.to_owned(),
+    }
+}

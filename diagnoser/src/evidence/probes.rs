@@ -1,0 +1,170 @@
+//! `probes.json`: attempts made to observe, each from a named place.
+
+use serde::Deserialize;
+
+use super::Citation;
+use crate::subject::Subject;
+
+/// What was tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ProbeKind {
+    /// An HTTP request.
+    Http,
+    /// A TCP connection.
+    Tcp,
+    /// A name look-up.
+    Dns,
+}
+
+/// How it ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// The connection was made.
+    Connected,
+    /// An answer came (HTTP: see the status).
+    Answered,
+    /// Refused at once.
+    Refused,
+    /// No answer in time.
+    Timeout,
+    /// The connection was reset.
+    Reset,
+    /// The name has no address.
+    NameNotFound,
+    /// No route, or told so by a router.
+    Unreachable,
+    /// It failed and the prober did not say how.
+    Failed,
+}
+
+/// What a probe aimed at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// A port of an object: `service/ns/name:port`, `pod/ns/name:port`.
+    Object(Subject, Option<u16>),
+    /// A URL: its host and the whole text.
+    Url {
+        /// Host name or address, without port.
+        host: String,
+        /// The path, from `/`.
+        path: String,
+    },
+    /// A bare name or address.
+    Name(String),
+}
+
+impl Target {
+    /// Reads the form of `probes.json`.
+    pub fn parse(text: &str) -> Self {
+        if let Some((_, rest)) = text.split_once("://") {
+            let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+            let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
+            return Self::Url { host: host.to_owned(), path: format!("/{path}") };
+        }
+        let (object, port) = match text.rsplit_once(':') {
+            Some((object, port)) => (object, port.parse().ok()),
+            None => (text, None),
+        };
+        match object.parse::<Subject>() {
+            Ok(subject) if subject.namespace.is_some() || subject.is("node") || subject.is("host") => {
+                Self::Object(subject, port)
+            }
+            _ => Self::Name(object.to_owned()),
+        }
+    }
+}
+
+/// One attempt.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Probe {
+    /// What was tried.
+    pub kind: ProbeKind,
+    /// The place it was made from: `node/worker-1`, `pod/ns/name`, `host/..`; absent where the prober did not say.
+    #[serde(default)]
+    pub from: Option<Subject>,
+    /// What it aimed at, as written.
+    pub target: String,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The HTTP status, where one came.
+    #[serde(default)]
+    pub status: Option<u16>,
+    /// How long it took.
+    #[serde(default)]
+    pub seconds: Option<f64>,
+    /// What the prober printed.
+    #[serde(default)]
+    pub text: Option<String>,
+    /// The HTTP method; absent means GET.
+    #[serde(default)]
+    pub method: Option<String>,
+    /// When, UTC.
+    #[serde(default)]
+    pub time: Option<jiff::Timestamp>,
+    /// The address (with or without port) that was reached or resolved.
+    #[serde(default)]
+    pub address: Option<String>,
+}
+
+impl Probe {
+    /// What it aimed at.
+    pub fn target(&self) -> Target {
+        Target::parse(&self.target)
+    }
+
+    /// Whether it shows that something is wrong: no connection, no answer, or a server's error (5xx).
+    pub fn failed(&self) -> bool {
+        match self.outcome {
+            Outcome::Connected => false,
+            Outcome::Answered => self.status.is_some_and(|status| status >= 500),
+            _ => true,
+        }
+    }
+
+    /// In words: `502 in 3 ms`, `timeout after 3.0 s`, `refused in 1 ms`.
+    pub fn says(&self) -> String {
+        let what = match (self.outcome, self.status) {
+            (Outcome::Answered, Some(status)) => status.to_string(),
+            (outcome, _) => outcome.to_string(),
+        };
+        match self.seconds {
+            Some(seconds) if self.outcome == Outcome::Timeout => format!("{what} after {}", duration(seconds)),
+            Some(seconds) => format!("{what} in {}", duration(seconds)),
+            None => what,
+        }
+    }
+
+    /// A citation of this probe, which stands at `index` of the file.
+    pub fn cite(&self, index: usize) -> Citation {
+        let from = self.from.as_ref().map(|from| format!("{from} ")).unwrap_or_default();
+        Citation::new("probes.json", format!("/{index}"), format!("{from}-> {}: {}", self.target, self.says()))
+    }
+}
+
+impl std::fmt::Display for Outcome {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Connected => "connected",
+            Self::Answered => "answered",
+            Self::Refused => "refused",
+            Self::Timeout => "timeout",
+            Self::Reset => "reset",
+            Self::NameNotFound => "name not found",
+            Self::Unreachable => "unreachable",
+            Self::Failed => "failed",
+        })
+    }
+}
+
+/// Seconds as a person writes them: `3 ms`, `2.0 s`.
+pub(crate) fn duration(seconds: f64) -> String {
+    if seconds < 0.001 {
+        "under 1 ms".to_owned()
+    } else if seconds < 1.0 {
+        format!("{:.0} ms", seconds * 1000.0)
+    } else {
+        format!("{seconds:.1} s")
+    }
+}

@@ -1,0 +1,292 @@
+//! The whole method in one place: model, symptoms, candidates, prediction, choice, asking, telling.
+//!
+//! An investigation does no I/O. It says which readings it wants; whoever drives it answers from a live system or from a
+//! recording, until there is an answer. The answer depends on the evidence alone, never on the order in which it came.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{
+    causes::{self, Case, Finding, Lack, State},
+    choice::{self, Choice, Holding},
+    diagnosis::{Candidate, Diagnosis, FORMAT, Missing, Next, Noise, RootCause, RuledOut, SymptomSeen, Verdict},
+    evidence::{Evidence, EvidenceError},
+    model::Model,
+    propagation::explains,
+    request::Request,
+    subject::Subject,
+    symptoms::{Symptom, symptoms},
+    telling,
+};
+
+/// A diagnosis under way: what is known, and what has been asked for already.
+pub struct Investigation {
+    files: BTreeMap<String, String>,
+    evidence: Evidence,
+    asked: BTreeSet<Request>,
+    refused: BTreeMap<String, String>,
+}
+
+/// A cause that was looked at in one subject.
+struct Looked {
+    cause: &'static dyn causes::Cause,
+    finding: Finding,
+    explains: BTreeSet<usize>,
+}
+
+impl Investigation {
+    /// Starts from what was collected: evidence files by name.
+    ///
+    /// # Errors
+    /// When a file does not parse; the error names file, line and column.
+    pub fn new(files: BTreeMap<String, String>) -> Result<Self, EvidenceError> {
+        let evidence = Evidence::from_files(&files)?;
+        Ok(Self { files, evidence, asked: BTreeSet::new(), refused: BTreeMap::new() })
+    }
+
+    /// The evidence files as they are now, answers included.
+    pub fn files(&self) -> &BTreeMap<String, String> {
+        &self.files
+    }
+
+    /// Adds the files that answer a request (a file that exists already is replaced).
+    ///
+    /// # Errors
+    /// When a file does not parse.
+    pub fn answer(&mut self, request: &Request, files: BTreeMap<String, String>) -> Result<(), EvidenceError> {
+        let mut merged = self.files.clone();
+        merged.extend(files);
+        self.evidence = Evidence::from_files(&merged)?;
+        self.files = merged;
+        self.asked.insert(request.clone());
+        Ok(())
+    }
+
+    /// Records that a reading cannot be had.
+    pub fn missed(&mut self, request: &Request, why: &str) {
+        self.asked.insert(request.clone());
+        self.refused.insert(request.file.clone(), why.to_owned());
+    }
+
+    /// The next step: readings wanted, or the answer.
+    pub fn next(&self) -> Next {
+        let model = Model::new(&self.evidence);
+        let symptoms = symptoms(&model);
+        let looked = look(&model, &symptoms);
+        let wanted = self.wanted(&looked, &symptoms);
+        if wanted.is_empty() {
+            Next::Done(Box::new(self.conclude(&model, &symptoms, looked)))
+        } else {
+            Next::Ask(wanted)
+        }
+    }
+
+    /// The requests not yet made that could decide between causes of symptoms no proven cause explains, or that would
+    /// make a proof direct.
+    fn wanted(&self, looked: &[Looked], symptoms: &[Symptom]) -> Vec<Request> {
+        let explained: BTreeSet<usize> = looked
+            .iter()
+            .filter(|l| matches!(l.finding.state, State::Holds(_)))
+            .flat_map(|l| l.explains.iter().copied())
+            .collect();
+        let open: BTreeSet<usize> = (0..symptoms.len()).filter(|symptom| !explained.contains(symptom)).collect();
+        let lacks = looked.iter().filter(|l| !l.explains.is_empty()).flat_map(|l| match &l.finding.state {
+            State::Holds(proof) => proof.wants.as_slice(),
+            State::Undecided(lacks) if !l.explains.is_disjoint(&open) => lacks.as_slice(),
+            _ => &[],
+        });
+        let wanted: BTreeSet<Request> =
+            lacks.filter_map(|lack| lack.request.clone()).filter(|r| !self.asked.contains(r)).collect();
+        wanted.into_iter().collect()
+    }
+
+    fn conclude(&self, model: &Model<'_>, symptoms: &[Symptom], looked: Vec<Looked>) -> Diagnosis {
+        let onset = symptoms.iter().filter_map(|symptom| symptom.since).min();
+        let holding: Vec<Holding> = looked.iter().filter_map(holding).collect();
+        let explained: BTreeSet<usize> = holding.iter().flat_map(|h| h.explains.iter().copied()).collect();
+        let users_explained = (0..symptoms.len()).filter(|i| symptoms[*i].user).all(|i| explained.contains(&i));
+        let chosen = match choice::choose(&holding, onset) {
+            Choice::Roots(roots) if users_explained => roots,
+            _ => Vec::new(),
+        };
+        let verdict = if !chosen.is_empty() {
+            Verdict::Confirmed
+        } else if symptoms.is_empty() && something_works(&self.evidence) {
+            Verdict::Healthy
+        } else {
+            Verdict::Unknown
+        };
+        let open: BTreeSet<usize> = (0..symptoms.len()).filter(|i| !explained.contains(i)).collect();
+        let root_causes: Vec<RootCause> = chosen
+            .iter()
+            .map(|&index| {
+                let root = &holding[index];
+                RootCause {
+                    cause: root.cause.to_owned(),
+                    subject: root.subject.clone(),
+                    owner: root.owner.to_owned(),
+                    evidence: root.proof.evidence.clone(),
+                    explains: root.explains.iter().map(|&i| symptoms[i].id.clone()).collect(),
+                    ruled_out: ruled_out(&looked, &root.explains),
+                    fix: root.proof.fix.clone(),
+                }
+            })
+            .collect();
+        let (candidates, missing) = if verdict == Verdict::Unknown {
+            self.undecided(&looked, &holding, symptoms, &open)
+        } else {
+            (Vec::new(), Vec::new())
+        };
+        let mut diagnosis = Diagnosis {
+            format: FORMAT,
+            verdict,
+            noise: noise(&holding, &chosen, verdict),
+            root_causes,
+            candidates,
+            missing,
+            symptoms: symptoms.iter().map(told).collect(),
+            path: vec![],
+            steps: vec![],
+        };
+        telling::tell(model, symptoms, &mut diagnosis);
+        diagnosis
+    }
+
+    /// What could still be the cause, and the readings that would decide.
+    fn undecided(
+        &self,
+        looked: &[Looked],
+        holding: &[Holding],
+        symptoms: &[Symptom],
+        open: &BTreeSet<usize>,
+    ) -> (Vec<Candidate>, Vec<Missing>) {
+        let mut candidates: Vec<Candidate> = holding
+            .iter()
+            .filter(|h| !h.explains.is_empty())
+            .map(|h| Candidate { cause: h.cause.to_owned(), subject: h.subject.clone(), lacks: vec![] })
+            .collect();
+        let mut missing: BTreeMap<String, (Lack, BTreeSet<String>)> = BTreeMap::new();
+        for l in looked.iter().filter(|l| !l.explains.is_disjoint(open)) {
+            let State::Undecided(lacks) = &l.finding.state else { continue };
+            candidates.push(Candidate {
+                cause: l.cause.id().to_owned(),
+                subject: l.finding.subject.clone(),
+                lacks: lacks.iter().map(|lack| lack.what.clone()).collect(),
+            });
+            for lack in lacks {
+                missing
+                    .entry(lack.what.clone())
+                    .or_insert_with(|| (lack.clone(), BTreeSet::new()))
+                    .1
+                    .insert(l.cause.id().to_owned());
+            }
+        }
+        if symptoms.is_empty() {
+            let how =
+                "kubectl get pods,services,events -A -o json > objects.json, and probes.json of what fails".to_owned();
+            let lack = Lack {
+                what: "probes.json".to_owned(),
+                why: "nothing was observed that works or fails".to_owned(),
+                how,
+                request: None,
+            };
+            missing.insert(lack.what.clone(), (lack, BTreeSet::new()));
+        }
+        candidates.sort_by(|a, b| (&a.cause, &a.subject).cmp(&(&b.cause, &b.subject)));
+        candidates.dedup();
+        let missing = missing
+            .into_values()
+            .map(|(lack, decides)| Missing {
+                why: lack.request.as_ref().and_then(|r| self.refused.get(&r.file)).cloned().unwrap_or(lack.why),
+                what: lack.what,
+                how: lack.how,
+                decides: decides.into_iter().collect(),
+            })
+            .collect();
+        (candidates, missing)
+    }
+}
+
+/// Lets every cause look, and predicts what each would explain.
+fn look(model: &Model<'_>, symptoms: &[Symptom]) -> Vec<Looked> {
+    let case = Case { model, symptoms };
+    let mut looked = Vec::new();
+    for cause in causes::all() {
+        for finding in cause.examine(&case) {
+            let explains = (0..symptoms.len()).filter(|&i| explains(model, &finding.effects, &symptoms[i])).collect();
+            looked.push(Looked { cause: *cause, finding, explains });
+        }
+    }
+    looked
+}
+
+fn holding(looked: &Looked) -> Option<Holding> {
+    let State::Holds(proof) = &looked.finding.state else { return None };
+    Some(Holding {
+        cause: looked.cause.id(),
+        owner: looked.cause.owner(),
+        subject: looked.finding.subject.clone(),
+        effects: looked.finding.effects.clone(),
+        proof: proof.clone(),
+        explains: looked.explains.clone(),
+    })
+}
+
+/// Causes that would have explained the same symptoms and were excluded.
+fn ruled_out(looked: &[Looked], explained: &BTreeSet<usize>) -> Vec<RuledOut> {
+    let mut out: Vec<RuledOut> = looked
+        .iter()
+        .filter(|l| !l.explains.is_disjoint(explained))
+        .filter_map(|l| match &l.finding.state {
+            State::Excluded { because, .. } => Some(RuledOut {
+                cause: l.cause.id().to_owned(),
+                subject: l.finding.subject.clone(),
+                because: because.clone(),
+            }),
+            _ => None,
+        })
+        .collect();
+    out.sort_by(|a, b| (&a.cause, &a.subject, &a.because).cmp(&(&b.cause, &b.subject, &b.because)));
+    out.dedup();
+    out
+}
+
+fn noise(holding: &[Holding], chosen: &[usize], verdict: Verdict) -> Vec<Noise> {
+    let others = holding.iter().enumerate().filter(|(index, _)| !chosen.contains(index));
+    let others = others.filter(|(_, h)| verdict == Verdict::Confirmed || h.explains.is_empty());
+    others
+        .map(|(_, h)| Noise {
+            cause: h.cause.to_owned(),
+            subject: h.subject.clone(),
+            why: if h.explains.is_empty() {
+                "true, but it would not produce anything that was seen".to_owned()
+            } else {
+                "true, but what it would explain is explained without it".to_owned()
+            },
+        })
+        .collect()
+}
+
+fn told(symptom: &Symptom) -> SymptomSeen {
+    SymptomSeen {
+        id: symptom.id.clone(),
+        subject: symptom.subject.clone(),
+        says: symptom.says.clone(),
+        since: symptom.since.map(|time| time.to_string()),
+        evidence: symptom.evidence.clone(),
+    }
+}
+
+/// Whether anything was seen to work; without that, seeing no symptom says nothing.
+fn something_works(evidence: &Evidence) -> bool {
+    evidence.probes.iter().any(|probe| !probe.failed())
+        || evidence.traffic.iter().any(|record| !record.failed())
+        || evidence.objects.of_kind("pod").any(crate::model::is_ready)
+}
+
+/// The subject of the first root cause, for callers that only want a name.
+impl Diagnosis {
+    /// (cause, subject) of every root cause.
+    pub fn roots(&self) -> Vec<(&str, &Subject)> {
+        self.root_causes.iter().map(|root| (root.cause.as_str(), &root.subject)).collect()
+    }
+}

@@ -1,0 +1,179 @@
+//! Builds the graph out of the evidence.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::{Edge, Model, Relation, address::Addresses, workload};
+use crate::{
+    evidence::{Citation, Evidence, Object, Outcome, ProbeKind, Target},
+    policy::{self, Direction},
+    subject::Subject,
+};
+
+/// Builds the graph.
+pub(super) fn build(evidence: &Evidence) -> Model<'_> {
+    let mut model = Model {
+        evidence,
+        dependencies: BTreeMap::new(),
+        dependents: BTreeMap::new(),
+        addresses: Addresses::new(evidence),
+    };
+    for pod in evidence.objects.of_kind("pod") {
+        model.add_pod(pod);
+    }
+    for service in evidence.objects.of_kind("service") {
+        for pod in model.selected_pods(service) {
+            let cited = service.cite("/spec/selector", "the selector selects the pod");
+            model.add(service.subject(), pod.subject(), Relation::ForwardsTo, cited);
+        }
+    }
+    for ingress in evidence.objects.of_kind("ingress") {
+        model.add_ingress(ingress);
+    }
+    model.add_names();
+    model.add_connections();
+    for edges in model.dependencies.values_mut() {
+        edges.sort_by(|a, b| (&a.to, a.relation).cmp(&(&b.to, b.relation)));
+        edges.dedup_by(|a, b| a.to == b.to && a.relation == b.relation);
+    }
+    for (from, edges) in &model.dependencies {
+        for edge in edges {
+            model.dependents.entry(edge.to.clone()).or_default().push((from.clone(), edge.relation));
+        }
+    }
+    model
+}
+
+impl Model<'_> {
+    fn add(&mut self, from: &Subject, to: &Subject, relation: Relation, evidence: Citation) {
+        if from != to {
+            self.dependencies.entry(from.clone()).or_default().push(Edge { to: to.clone(), relation, evidence });
+        }
+    }
+
+    fn add_pod(&mut self, pod: &Object) {
+        let evidence = self.evidence;
+        if let Some(node) = pod.text("/spec/nodeName") {
+            let machine = evidence.machine(node);
+            self.add(pod.subject(), &machine, Relation::RunsOn, pod.cite("/spec/nodeName", node));
+        }
+        if let Some(owner) = workload::top_owner(evidence, pod) {
+            let cited = pod.cite("/metadata/ownerReferences", format!("made by {owner}"));
+            self.add(pod.subject(), &owner, Relation::OwnedBy, cited);
+        }
+        for policy in evidence.objects.in_namespace("networkpolicy", pod.namespace()) {
+            if [Direction::Ingress, Direction::Egress].into_iter().any(|d| policy::isolates(policy, pod, d)) {
+                let cited = policy.cite("/spec/podSelector", format!("selects {}", pod.subject()));
+                self.add(pod.subject(), policy.subject(), Relation::GovernedBy, cited);
+            }
+        }
+        // Settings that name a Service: http://api.shop/..., api:80
+        for (pointer, text) in settings(pod) {
+            for address in addresses_in(text) {
+                if let Some(target) = self.resolve(address, Some(pod.namespace())) {
+                    self.add(pod.subject(), &target, Relation::ConnectsTo, pod.cite(&pointer, text));
+                }
+            }
+        }
+    }
+
+    fn add_ingress(&mut self, ingress: &Object) {
+        let default =
+            ingress.get("/spec/defaultBackend").map(|backend| (None, backend, "/spec/defaultBackend".to_owned()));
+        let rules = ingress.list("/spec/rules").iter().enumerate().flat_map(|(r, rule)| {
+            let paths = rule["http"]["paths"].as_array().map_or(&[][..], Vec::as_slice);
+            paths.iter().enumerate().map(move |(p, path)| {
+                (rule["host"].as_str(), &path["backend"], format!("/spec/rules/{r}/http/paths/{p}/backend"))
+            })
+        });
+        for (host, backend, pointer) in default.into_iter().chain(rules) {
+            if let Some(name) = backend["service"]["name"].as_str() {
+                let service = Subject::namespaced("service", ingress.namespace(), name);
+                self.add(ingress.subject(), &service, Relation::RoutesTo, ingress.cite(&pointer, name));
+            }
+            if let Some(host) = host {
+                let name = Subject::global("name", host);
+                self.add(&name, ingress.subject(), Relation::RoutesTo, ingress.cite("/spec/rules", host));
+            }
+        }
+    }
+
+    /// Names resolve to what the probes that used them reached.
+    fn add_names(&mut self) {
+        let evidence = self.evidence;
+        for (index, probe) in evidence.probes.iter().enumerate() {
+            let name = match probe.target() {
+                Target::Url { host, .. } => host,
+                Target::Name(name) if probe.kind == ProbeKind::Dns => name,
+                _ => continue,
+            };
+            if matches!(probe.outcome, Outcome::NameNotFound) {
+                continue;
+            }
+            let text = probe.text.as_deref().filter(|_| probe.kind == ProbeKind::Dns).unwrap_or_default();
+            let words = text.split(|c: char| !(c.is_ascii_digit() || c == '.'));
+            for address in
+                probe.address.as_deref().into_iter().chain(words.filter(|word| word.matches('.').count() == 3))
+            {
+                if let Some(target) = self.resolve(address, None) {
+                    self.add(&Subject::global("name", &name), &target, Relation::RoutesTo, probe.cite(index));
+                }
+            }
+        }
+    }
+
+    /// Who was seen connecting to whom, in the logs of the hops.
+    fn add_connections(&mut self) {
+        let evidence = self.evidence;
+        for (index, record) in evidence.traffic.iter().enumerate() {
+            let (Some(pod), Some(upstream)) = (record.pod(), record.upstream.as_deref()) else { continue };
+            let cited = Citation::line("traffic.jsonl", index + 1, format!("{pod} sent a request to {upstream}"));
+            // nginx writes every upstream it tried, separated by commas.
+            for address in upstream.split([',', ' ']).filter(|word| !word.is_empty()) {
+                if let Some(target) = self.resolve(address, Some(pod.namespace())) {
+                    self.add(&pod, &target, Relation::ConnectsTo, cited.clone());
+                } else if let Some(name) =
+                    address.rsplit_once(':').map(|(host, _)| host).filter(|host| host.contains('.'))
+                {
+                    let name = Subject::global("name", name);
+                    if self.dependencies.contains_key(&name) {
+                        self.add(&pod, &name, Relation::ConnectsTo, cited.clone());
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The values of a pod's environment, command and arguments, with their places.
+fn settings(pod: &Object) -> Vec<(String, &str)> {
+    let mut found = Vec::new();
+    for (c, container) in pod.list("/spec/containers").iter().enumerate() {
+        for (e, variable) in container["env"].as_array().into_iter().flatten().enumerate() {
+            if let Some(text) = variable["value"].as_str() {
+                found.push((format!("/spec/containers/{c}/env/{e}/value"), text));
+            }
+        }
+        for key in ["command", "args"] {
+            for (a, argument) in container[key].as_array().into_iter().flatten().enumerate() {
+                if let Some(text) = Value::as_str(argument) {
+                    found.push((format!("/spec/containers/{c}/{key}/{a}"), text));
+                }
+            }
+        }
+    }
+    found
+}
+
+/// Words of a setting that are written like addresses: after `://`, or `host:port`. A bare word is no address.
+fn addresses_in(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| c.is_whitespace() || matches!(c, ',' | ';' | '"' | '\'' | '=' | '@')).filter_map(|word| {
+        if let Some((_, rest)) = word.split_once("://") {
+            return rest.split(['/', '?', '#']).next();
+        }
+        let authority = word.split('/').next()?;
+        let (host, port) = authority.rsplit_once(':')?;
+        (port.parse::<u16>().is_ok() && !host.is_empty()).then_some(authority)
+    })
+}

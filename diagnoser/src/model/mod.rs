@@ -1,0 +1,123 @@
+//! One graph of everything the evidence knows: who depends on whom, and by what relation. Built once; every check walks it.
+
+mod address;
+mod build;
+mod endpoints;
+mod workload;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+pub use endpoints::Endpoint;
+pub use workload::{is_down, is_ready, is_running};
+
+use crate::{
+    evidence::{Citation, Evidence, Object, selects},
+    subject::Subject,
+};
+
+/// Why one subject depends on another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Relation {
+    /// A name, an Ingress or an address leads to the other.
+    RoutesTo,
+    /// A Service forwards to a pod it selects.
+    ForwardsTo,
+    /// A pod opens connections to the other.
+    ConnectsTo,
+    /// A pod runs on a node.
+    RunsOn,
+    /// A pod is made from the template of the other.
+    OwnedBy,
+    /// A NetworkPolicy selects the pod.
+    GovernedBy,
+}
+
+/// One dependency and where the evidence shows it.
+#[derive(Clone, Debug)]
+pub struct Edge {
+    /// What is depended on.
+    pub to: Subject,
+    /// How.
+    pub relation: Relation,
+    /// Where it is seen.
+    pub evidence: Citation,
+}
+
+/// The graph.
+pub struct Model<'e> {
+    /// What it was built from.
+    pub evidence: &'e Evidence,
+    dependencies: BTreeMap<Subject, Vec<Edge>>,
+    dependents: BTreeMap<Subject, Vec<(Subject, Relation)>>,
+    addresses: address::Addresses,
+}
+
+impl<'e> Model<'e> {
+    /// Builds the graph.
+    pub fn new(evidence: &'e Evidence) -> Self {
+        build::build(evidence)
+    }
+
+    /// What a subject depends on, directly.
+    pub fn dependencies(&self, subject: &Subject) -> &[Edge] {
+        self.dependencies.get(subject).map_or(&[], Vec::as_slice)
+    }
+
+    /// What depends on a subject, directly.
+    pub fn dependents(&self, subject: &Subject) -> &[(Subject, Relation)] {
+        self.dependents.get(subject).map_or(&[], Vec::as_slice)
+    }
+
+    /// Everything `from` depends on, itself included, following only edges that `follow` lets pass.
+    pub fn closure(
+        &self,
+        from: impl IntoIterator<Item = Subject>,
+        follow: impl Fn(&Subject, &Edge) -> bool,
+    ) -> BTreeSet<Subject> {
+        let mut found: BTreeSet<Subject> = from.into_iter().collect();
+        let mut open: Vec<Subject> = found.iter().cloned().collect();
+        while let Some(subject) = open.pop() {
+            for edge in self.dependencies(&subject) {
+                if follow(&subject, edge) && found.insert(edge.to.clone()) {
+                    open.push(edge.to.clone());
+                }
+            }
+        }
+        found
+    }
+
+    /// The object of a subject.
+    pub fn object(&self, subject: &Subject) -> Option<&'e Object> {
+        self.evidence.objects.get(subject)
+    }
+
+    /// What an address means: `10.96.0.7:80`, `10.244.1.5`, `api.shop:80`, `api.shop.svc.cluster.local`; `near` is the
+    /// namespace short names are looked up in.
+    pub fn resolve(&self, address: &str, near: Option<&str>) -> Option<Subject> {
+        self.addresses.resolve(address, near)
+    }
+
+    /// The pods a Service selects and that are not being deleted or done, ready or not.
+    pub fn selected_pods(&self, service: &Object) -> Vec<&'e Object> {
+        let selector = service.map("/spec/selector");
+        let namespace = service.namespace().to_owned();
+        self.evidence
+            .objects
+            .of_kind("pod")
+            .filter(|pod| pod.namespace() == namespace && workload::counts(pod) && selects(&selector, &pod.labels()))
+            .collect()
+    }
+
+    /// The node a pod runs on.
+    pub fn node_of(&self, pod: &Subject) -> Option<&'e str> {
+        self.object(pod)?.text("/spec/nodeName")
+    }
+
+    /// The topmost owner of a pod: its Deployment, StatefulSet, DaemonSet, Job; itself where it has none.
+    pub fn workload_of(&self, pod: &Subject) -> Subject {
+        self.dependencies(pod)
+            .iter()
+            .find(|edge| edge.relation == Relation::OwnedBy)
+            .map_or_else(|| pod.clone(), |edge| edge.to.clone())
+    }
+}

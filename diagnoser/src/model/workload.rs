@@ -1,0 +1,47 @@
+//! Pods and what they are made from: small readings that several rooms share.
+
+use crate::{
+    evidence::{Evidence, Object},
+    subject::Subject,
+};
+
+/// Whether the pod still counts for its workload: not being deleted, not finished.
+pub(super) fn counts(pod: &Object) -> bool {
+    pod.get("/metadata/deletionTimestamp").is_none()
+        && !matches!(pod.text("/status/phase"), Some("Succeeded" | "Failed"))
+}
+
+/// Whether the Ready condition is true.
+pub fn is_ready(pod: &Object) -> bool {
+    pod.list("/status/conditions").iter().any(|c| c["type"] == "Ready" && c["status"] == "True")
+}
+
+/// Whether every container runs.
+pub fn is_running(pod: &Object) -> bool {
+    let statuses = pod.list("/status/containerStatuses");
+    !statuses.is_empty() && statuses.iter().all(|status| !status["state"]["running"].is_null())
+}
+
+/// Whether the pod should serve and does not (not ready, not finished, not being deleted).
+pub fn is_down(pod: &Object) -> bool {
+    counts(pod) && !is_ready(pod)
+}
+
+/// The topmost owner of a pod. A ReplicaSet is followed to its Deployment; where the ReplicaSet itself was not collected,
+/// its name less the pod-template-hash is the Deployment's (kubernetes/pkg/controller/deployment/sync.go).
+pub(super) fn top_owner(evidence: &Evidence, pod: &Object) -> Option<Subject> {
+    let (kind, name) = pod.controller()?;
+    let owner = Subject::namespaced(kind, pod.namespace(), name);
+    if !owner.is("replicaset") {
+        return Some(owner);
+    }
+    if let Some(replica_set) = evidence.objects.get(&owner) {
+        return match replica_set.controller() {
+            Some((kind, name)) => Some(Subject::namespaced(kind, pod.namespace(), name)),
+            None => Some(owner),
+        };
+    }
+    let labels = pod.labels();
+    let deployment = labels.get("pod-template-hash").and_then(|hash| name.strip_suffix(hash)?.strip_suffix('-'));
+    Some(deployment.map_or(owner, |name| Subject::namespaced("deployment", pod.namespace(), name)))
+}

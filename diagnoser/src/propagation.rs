@@ -1,0 +1,133 @@
+//! What a cause would produce: its effects, carried along the graph to everyone who depends on them.
+//!
+//! A cause that holds but would produce something else than what was seen does not explain it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{
+    evidence::Outcome,
+    model::{Model, Relation, is_ready},
+    subject::Subject,
+    symptoms::{Observation, Symptom},
+};
+
+/// How a subject fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Mode {
+    /// Connections are refused at once.
+    Refused,
+    /// Packets vanish: silence until somebody's timeout.
+    Silent,
+    /// There is nothing to connect to: no ready endpoint.
+    Empty,
+    /// It answers with a server's error.
+    Errors,
+    /// It does not run, or is not ready.
+    Down,
+    /// A hop answers in place of something that refuses.
+    RelaysRefused,
+    /// A hop answers in place of something silent.
+    RelaysSilent,
+    /// A hop answers in place of something empty.
+    RelaysEmpty,
+    /// A hop passes an error on, or makes one of its own.
+    RelaysErrors,
+}
+
+/// An answer within this many seconds came at once: nobody waited for a timeout.
+const AT_ONCE: f64 = 1.0;
+
+impl Mode {
+    /// How a hop (proxy, ingress, application) fails when what it connects to fails so.
+    fn relayed(self) -> Option<Self> {
+        Some(match self {
+            Self::Refused | Self::RelaysRefused => Self::RelaysRefused,
+            Self::Silent | Self::RelaysSilent => Self::RelaysSilent,
+            Self::Empty | Self::RelaysEmpty => Self::RelaysEmpty,
+            Self::Errors | Self::RelaysErrors => Self::RelaysErrors,
+            Self::Down => return None,
+        })
+    }
+
+    /// Whether this is what would be seen. An outcome `failed` says nothing of how, so every failure of a connection fits it.
+    pub fn fits(self, seen: Observation) -> bool {
+        match seen {
+            Observation::PodDown => self == Self::Down,
+            Observation::NoEndpoints => self == Self::Empty,
+            Observation::Failed(outcome) => match self {
+                Self::Refused | Self::Empty => matches!(outcome, Outcome::Refused | Outcome::Failed),
+                Self::Silent => matches!(outcome, Outcome::Timeout | Outcome::Failed),
+                Self::RelaysSilent => matches!(outcome, Outcome::Timeout | Outcome::Failed),
+                Self::RelaysRefused | Self::RelaysEmpty | Self::Errors | Self::RelaysErrors => {
+                    outcome == Outcome::Failed
+                }
+                Self::Down => false,
+            },
+            Observation::Status(status, seconds) => {
+                let at_once = seconds.is_none_or(|seconds| seconds < AT_ONCE);
+                let waited = seconds.is_none_or(|seconds| seconds >= AT_ONCE);
+                match self {
+                    // A gateway says 502 or 503 of what it cannot connect to, an application often 500.
+                    Self::RelaysRefused | Self::RelaysEmpty => at_once && matches!(status, 500 | 502 | 503),
+                    Self::RelaysSilent => matches!(status, 499 | 504) || (waited && matches!(status, 500 | 502 | 503)),
+                    Self::Errors | Self::RelaysErrors => status >= 500,
+                    Self::Refused | Self::Silent | Self::Empty | Self::Down => false,
+                }
+            }
+        }
+    }
+}
+
+/// Everything that fails, and how, when `effects` are there.
+pub fn propagate(model: &Model<'_>, effects: &[(Subject, Mode)]) -> BTreeMap<Subject, BTreeSet<Mode>> {
+    let mut reached: BTreeMap<Subject, BTreeSet<Mode>> = BTreeMap::new();
+    let mut open: Vec<(Subject, Mode)> = effects.to_vec();
+    while let Some((subject, mode)) = open.pop() {
+        if !reached.entry(subject.clone()).or_default().insert(mode) {
+            continue;
+        }
+        for (dependent, relation) in model.dependents(&subject) {
+            for carried in carry(model, dependent, *relation, mode) {
+                open.push((dependent.clone(), carried));
+            }
+        }
+    }
+    reached
+}
+
+/// How `dependent` fails when what it depends on by `relation` fails in `mode`.
+fn carry(model: &Model<'_>, dependent: &Subject, relation: Relation, mode: Mode) -> Vec<Mode> {
+    match relation {
+        Relation::ForwardsTo => match mode {
+            // Pods that are down leave the endpoints; the Service fails once no ready one is left.
+            Mode::Down => {
+                let left = model.dependencies(dependent).iter().filter(|edge| edge.relation == Relation::ForwardsTo);
+                let any_ready = left.into_iter().any(|edge| model.object(&edge.to).is_some_and(is_ready));
+                if any_ready { vec![] } else { vec![Mode::Empty] }
+            }
+            other => vec![other],
+        },
+        // An Ingress stands for its controller, which answers in place of the Service; a name merely leads on.
+        Relation::RoutesTo if dependent.is("ingress") => mode.relayed().into_iter().collect(),
+        Relation::RoutesTo => vec![mode],
+        Relation::ConnectsTo => mode.relayed().into_iter().collect(),
+        Relation::RunsOn => match mode {
+            // The kubelet's own checks vanish as well, so the pods may leave the endpoints.
+            Mode::Silent => vec![Mode::Silent, Mode::Down],
+            Mode::Down => vec![Mode::Down],
+            _ => vec![],
+        },
+        Relation::OwnedBy if mode == Mode::Down => vec![Mode::Down],
+        Relation::OwnedBy | Relation::GovernedBy => vec![],
+    }
+}
+
+/// Whether `effects` produce the symptom, from inside its scope.
+pub fn explains(model: &Model<'_>, effects: &[(Subject, Mode)], symptom: &Symptom) -> bool {
+    let inside: Vec<(Subject, Mode)> =
+        effects.iter().filter(|(subject, _)| symptom.scope.contains(subject)).cloned().collect();
+    !inside.is_empty()
+        && propagate(model, &inside)
+            .get(&symptom.subject)
+            .is_some_and(|modes| modes.iter().any(|mode| mode.fits(symptom.seen)))
+}

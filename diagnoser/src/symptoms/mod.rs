@@ -1,0 +1,64 @@
+//! What is wrong from someone's point of view, and where the fault behind it can sit. Only what still holds counts.
+
+mod objects;
+mod origin;
+mod probes;
+mod requests;
+
+use std::collections::BTreeSet;
+
+use crate::{
+    evidence::{Citation, Outcome},
+    model::Model,
+    subject::Subject,
+};
+
+pub(crate) use objects::{event_subject, event_time};
+pub use origin::Origin;
+pub(crate) use requests::{outermost, words};
+
+/// What was seen. Refusals and resets are immediate answers of something alive; a timeout is silence.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Observation {
+    /// A connection or request that ended without an answer, or could not be made.
+    Failed(Outcome),
+    /// An HTTP answer that says something is wrong, and how long it took in seconds.
+    Status(u16, Option<f64>),
+    /// A pod that should serve and does not.
+    PodDown,
+    /// A Service in use with nothing ready behind it.
+    NoEndpoints,
+}
+
+/// One thing that is wrong.
+#[derive(Clone, Debug)]
+pub struct Symptom {
+    /// `probe-1`, `requests-1`, `down-1`, `no-endpoints-1`.
+    pub id: String,
+    /// What suffers: the name or Service that was asked, the pod.
+    pub subject: Subject,
+    /// What was seen.
+    pub seen: Observation,
+    /// In words.
+    pub says: String,
+    /// Since when.
+    pub since: Option<jiff::Timestamp>,
+    /// Where it stands.
+    pub evidence: Vec<Citation>,
+    /// Where the fault can sit.
+    pub scope: BTreeSet<Subject>,
+    /// The hop at which the failing requests end, where the logs tell.
+    pub origin: Option<Origin>,
+    /// Whether a user or client of the system sees it, as against a state inside.
+    pub user: bool,
+}
+
+/// All symptoms, users' first.
+pub fn symptoms(model: &Model<'_>) -> Vec<Symptom> {
+    let requests = requests::symptoms(model);
+    let mut all = probes::symptoms(model, &requests);
+    all.extend(requests);
+    all.extend(objects::down_pods(model));
+    all.extend(objects::empty_services(model));
+    all
+}

@@ -1,0 +1,122 @@
+//! States of the cluster that are wrong by themselves: pods that should serve and do not, Services in use with nothing ready.
+
+use std::collections::BTreeMap;
+
+use super::{Observation, Symptom};
+use crate::{
+    evidence::{Citation, Evidence, Fact, Object},
+    model::{Model, Relation, is_down},
+    subject::Subject,
+};
+
+/// How long a pod may take to become ready before that alone is a symptom.
+const START_UP: jiff::SignedDuration = jiff::SignedDuration::from_secs(60);
+
+/// Pods that are down and not merely starting.
+pub(super) fn down_pods(model: &Model<'_>) -> Vec<Symptom> {
+    let now = now(model.evidence);
+    let warnings = warnings(model.evidence);
+    let mut found = Vec::new();
+    for pod in model.evidence.objects.of_kind("pod").filter(|pod| is_down(pod)) {
+        let waiting = pod.list("/status/containerStatuses").iter().chain(pod.list("/status/initContainerStatuses"));
+        let reason = waiting
+            .filter_map(|status| status["state"]["waiting"]["reason"].as_str())
+            .find(|reason| !matches!(*reason, "ContainerCreating" | "PodInitializing"));
+        let warning = warnings.get(pod.subject());
+        let old = now
+            .zip(pod.time("/metadata/creationTimestamp"))
+            .is_some_and(|(now, born)| now.duration_since(born) > START_UP);
+        if reason.is_none() && warning.is_none() && !old {
+            continue;
+        }
+        let why = reason.map(str::to_owned).or_else(|| Some(warning?.says.clone()));
+        found.push(Symptom {
+            id: format!("down-{}", found.len() + 1),
+            subject: pod.subject().clone(),
+            seen: Observation::PodDown,
+            says: format!("{} is not ready{}", pod.subject(), why.map(|why| format!(": {why}")).unwrap_or_default()),
+            since: pod.time("/metadata/creationTimestamp"),
+            evidence: [pod.cite("/status/conditions", "not ready")].into_iter().chain(warning.cloned()).collect(),
+            scope: model.closure([pod.subject().clone()], |_, _| true),
+            origin: None,
+            user: false,
+        });
+    }
+    found
+}
+
+/// Services that something routes to, that should have pods, and have no ready endpoint.
+pub(super) fn empty_services(model: &Model<'_>) -> Vec<Symptom> {
+    let mut found = Vec::new();
+    for service in model.evidence.objects.of_kind("service") {
+        let used = model.dependents(service.subject()).iter().any(|(_, relation)| *relation != Relation::ForwardsTo);
+        let Fact::Seen((endpoints, cited)) = model.endpoints(service) else { continue };
+        let ready = endpoints.iter().any(|endpoint| endpoint.ready);
+        if !used || ready || service.map("/spec/selector").is_empty() || meant_to_be_empty(model, service) {
+            continue;
+        }
+        found.push(Symptom {
+            id: format!("no-endpoints-{}", found.len() + 1),
+            subject: service.subject().clone(),
+            seen: Observation::NoEndpoints,
+            says: format!("{} has no ready endpoint", service.subject()),
+            since: None,
+            evidence: if cited.is_empty() { vec![service.cite("/spec/selector", "no endpoints")] } else { cited },
+            scope: model.closure([service.subject().clone()], |_, edge| edge.relation != Relation::ConnectsTo),
+            origin: None,
+            user: false,
+        });
+    }
+    found
+}
+
+/// Whether the workload behind a Service was scaled to zero on purpose.
+fn meant_to_be_empty(model: &Model<'_>, service: &Object) -> bool {
+    let selector = service.map("/spec/selector");
+    ["deployment", "statefulset"].into_iter().any(|kind| {
+        model.evidence.objects.in_namespace(kind, service.namespace()).any(|workload| {
+            workload.number("/spec/replicas") == Some(0)
+                && crate::evidence::selects(&selector, &workload.map("/spec/template/metadata/labels"))
+        })
+    })
+}
+
+/// When the evidence was taken, or the latest time in it.
+pub(crate) fn now(evidence: &Evidence) -> Option<jiff::Timestamp> {
+    let latest = || {
+        let events = evidence.objects.of_kind("event").filter_map(event_time);
+        let probes = evidence.probes.iter().filter_map(|probe| probe.time);
+        events.chain(probes).chain(evidence.traffic.iter().filter_map(|record| record.time)).max()
+    };
+    evidence.coverage.collected.or_else(latest)
+}
+
+/// When an event was last seen.
+pub(crate) fn event_time(event: &Object) -> Option<jiff::Timestamp> {
+    ["/series/lastObservedTime", "/lastTimestamp", "/eventTime", "/firstTimestamp", "/metadata/creationTimestamp"]
+        .into_iter()
+        .find_map(|pointer| event.time(pointer))
+}
+
+/// The object an event is about.
+pub(crate) fn event_subject(event: &Object) -> Option<Subject> {
+    let kind = event.text("/involvedObject/kind").or_else(|| event.text("/regarding/kind"))?;
+    let name = event.text("/involvedObject/name").or_else(|| event.text("/regarding/name"))?;
+    let namespace = event.text("/involvedObject/namespace").or_else(|| event.text("/regarding/namespace"));
+    Some(namespace.map_or_else(|| Subject::global(kind, name), |namespace| Subject::namespaced(kind, namespace, name)))
+}
+
+/// The latest warning about each object.
+pub(crate) fn warnings(evidence: &Evidence) -> BTreeMap<Subject, Citation> {
+    let mut latest: BTreeMap<Subject, (Option<jiff::Timestamp>, Citation)> = BTreeMap::new();
+    for event in evidence.objects.of_kind("event").filter(|event| event.text("/type") == Some("Warning")) {
+        let Some(subject) = event_subject(event) else { continue };
+        let message = event.text("/message").or_else(|| event.text("/note")).unwrap_or_default();
+        let cited = event.cite("/message", format!("{}: {message}", event.text("/reason").unwrap_or_default()));
+        let time = event_time(event);
+        if latest.get(&subject).is_none_or(|(known, _)| *known <= time) {
+            latest.insert(subject, (time, cited));
+        }
+    }
+    latest.into_iter().map(|(subject, (_, cited))| (subject, cited)).collect()
+}

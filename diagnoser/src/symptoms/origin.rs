@@ -1,0 +1,109 @@
+//! The hop at which failing requests end: the deepest one that logged them. What lies behind it never saw them, what lies
+//! before it only passed the answer on, so the fault sits at that hop or between it and the next.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{
+    evidence::{RequestRecord, deepest_first},
+    model::{Model, Relation, is_running},
+    subject::Subject,
+};
+
+/// The last hop that saw the failing requests.
+#[derive(Clone, Debug)]
+pub struct Origin {
+    /// Its name in the traffic records.
+    pub hop: String,
+    /// The pods of that hop that logged them.
+    pub pods: BTreeSet<Subject>,
+    /// What they sent the requests to, where they say.
+    pub upstreams: BTreeSet<String>,
+    /// Whether every one of those records names an upstream.
+    upstream_known: bool,
+}
+
+impl Origin {
+    /// The origin of failing requests, by majority over their ids.
+    pub(super) fn of<'a>(model: &Model<'a>, failing: impl Iterator<Item = &'a RequestRecord>) -> Option<Self> {
+        let ids: BTreeSet<&str> = failing.filter_map(|record| record.id.as_deref()).collect();
+        let mut by_id: BTreeMap<&str, Vec<&RequestRecord>> = BTreeMap::new();
+        for record in &model.evidence.traffic {
+            if let Some(id) = record.id.as_deref().filter(|id| ids.contains(id)) {
+                by_id.entry(id).or_default().push(record);
+            }
+        }
+        let mut by_hop: BTreeMap<&str, Vec<&RequestRecord>> = BTreeMap::new();
+        for records in by_id.values_mut() {
+            deepest_first(records);
+            if let Some(deepest) = records.iter().find(|record| record.failed()) {
+                by_hop.entry(&deepest.hop).or_default().push(deepest);
+            }
+        }
+        let (hop, records) = by_hop.into_iter().max_by_key(|(_, records)| records.len())?;
+        let upstreams = records.iter().filter_map(|record| record.upstream.clone()).filter(|u| !u.is_empty());
+        let upstreams: BTreeSet<String> = upstreams.collect();
+        let upstream_known = records.iter().all(|record| record.upstream.as_deref().is_some_and(|u| !u.is_empty()));
+        let pods = records.iter().filter_map(|record| record.pod()).collect();
+        Some(Self { hop: hop.to_owned(), pods, upstreams, upstream_known })
+    }
+}
+
+/// Where the fault behind failing requests to `subject` can sit. Without an origin, or where the next hop's logs were not
+/// collected (so that its silence says nothing), that is everything the subject and the client depend on.
+pub(super) fn scope(
+    model: &Model<'_>,
+    subject: &Subject,
+    origin: Option<&Origin>,
+    client: Option<&Subject>,
+) -> BTreeSet<Subject> {
+    let everything = || {
+        // The client's own connections lead to other systems; only what carries it counts.
+        model.closure(client.cloned().into_iter().chain([subject.clone()]), |from, edge| {
+            edge.relation != Relation::ConnectsTo || client != Some(from)
+        })
+    };
+    let Some(origin) = origin.filter(|origin| !origin.pods.is_empty()) else { return everything() };
+    let behind = behind(model, subject, origin);
+    let next_hop_is_silent_unseen = behind.iter().filter(|s| s.is("pod") && !origin.pods.contains(s)).any(|pod| {
+        let running = model.object(pod).is_some_and(is_running);
+        let logs = !model.evidence.logs.of(pod).is_empty();
+        let records = || model.evidence.traffic.iter().any(|record| record.pod().as_ref() == Some(pod));
+        running && !logs && !records()
+    });
+    if next_hop_is_silent_unseen { everything() } else { behind }
+}
+
+/// The origin's pods and what they depend on, up to and including the next hop's pods.
+fn behind(model: &Model<'_>, subject: &Subject, origin: &Origin) -> BTreeSet<Subject> {
+    let named: Vec<Subject> = origin
+        .upstreams
+        .iter()
+        .filter_map(|upstream| model.resolve(upstream, origin.pods.first().map(Subject::namespace)))
+        .collect();
+    let only_named = origin.upstream_known && named.len() == origin.upstreams.len();
+    let mut seeds: BTreeSet<Subject> = origin.pods.clone();
+    if origin.hop == "client" {
+        seeds.insert(subject.clone());
+    }
+    if origin.hop == "ingress" {
+        // The controller routes by Ingress objects; which ones the name leads to stands in the graph.
+        seeds.extend(
+            model
+                .closure([subject.clone()], |_, edge| edge.relation == Relation::RoutesTo)
+                .into_iter()
+                .filter(|s| s.is("ingress")),
+        );
+    }
+    for pod in origin.pods.clone() {
+        for edge in model.dependencies(&pod).iter().filter(|edge| edge.relation == Relation::ConnectsTo) {
+            if only_named && !named.contains(&edge.to) {
+                continue;
+            }
+            seeds.insert(edge.to.clone());
+            // A connection to a pod's own address was chosen from the endpoints of a Service.
+            let services = model.dependents(&edge.to).iter().filter(|(_, relation)| *relation == Relation::ForwardsTo);
+            seeds.extend(services.map(|(service, _)| service.clone()));
+        }
+    }
+    model.closure(seeds, |_, edge| edge.relation != Relation::ConnectsTo)
+}

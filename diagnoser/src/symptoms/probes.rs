@@ -1,0 +1,98 @@
+//! Failed probes. A probe counts as a symptom only where it goes a way that someone uses; else it is a measurement.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Observation, Symptom, origin};
+use crate::{
+    evidence::{Outcome, Probe, ProbeKind, Target},
+    model::{Model, Relation},
+    subject::Subject,
+};
+
+/// One symptom for each target, kind and way of failing.
+pub(super) fn symptoms(model: &Model<'_>, requests: &[Symptom]) -> Vec<Symptom> {
+    let mut groups: BTreeMap<(Subject, ProbeKind, String, String), Vec<(usize, &Probe)>> = BTreeMap::new();
+    for (index, probe) in model.evidence.probes.iter().enumerate() {
+        let Some(subject) = suffering(model, probe) else { continue };
+        let what = format!("{} {}", probe.method.as_deref().unwrap_or_default(), probe.target);
+        if probe.failed() && still_fails(model, probe) {
+            let how = probe.status.map_or_else(|| probe.outcome.to_string(), |status| status.to_string());
+            groups.entry((subject, probe.kind, what, how)).or_default().push((index, probe));
+        }
+    }
+    let mut found: Vec<Symptom> = Vec::new();
+    for ((subject, _, _, _), probes) in groups {
+        let (index, first) = probes[0];
+        let seen = match (first.outcome, first.status) {
+            (Outcome::Answered, Some(status)) => Observation::Status(status, first.seconds),
+            (outcome, _) => Observation::Failed(outcome),
+        };
+        let path = match first.target() {
+            Target::Url { path, .. } => Some(path),
+            _ => None,
+        };
+        // The same request in the hops' logs says where it ends.
+        let same = requests.iter().find(|symptom| {
+            let request =
+                format!("{} {}", first.method.as_deref().unwrap_or("GET"), path.as_deref().unwrap_or_default());
+            path.is_some() && symptom.subject == subject && symptom.says.starts_with(&format!("{request}:"))
+        });
+        let (scope, origin) = match same {
+            Some(symptom) => (symptom.scope.clone(), symptom.origin.clone()),
+            None if path.is_some() => (origin::scope(model, &subject, None, first.from.as_ref()), None),
+            None => (connection_scope(model, &subject, first.from.as_ref()), None),
+        };
+        let times = if probes.len() > 1 { format!(" ({} probes)", probes.len()) } else { String::new() };
+        let method = first.method.as_deref().map(|method| format!("{method} ")).unwrap_or_default();
+        found.push(Symptom {
+            id: format!("probe-{}", index + 1),
+            says: format!("{method}{}: {}{times}", first.target, first.says()),
+            subject,
+            seen,
+            since: probes.iter().filter_map(|(_, probe)| probe.time).min(),
+            evidence: probes.iter().take(3).map(|(index, probe)| probe.cite(*index)).collect(),
+            scope,
+            origin,
+            user: true,
+        });
+    }
+    found.sort_by_key(|symptom| symptom.id.trim_start_matches("probe-").parse::<usize>().unwrap_or_default());
+    found
+}
+
+/// Who suffers when this probe fails; `None` where nobody uses that way.
+fn suffering(model: &Model<'_>, probe: &Probe) -> Option<Subject> {
+    let near = probe.from.as_ref().map(Subject::namespace).filter(|namespace| !namespace.is_empty());
+    match probe.target() {
+        Target::Url { host, .. } | Target::Name(host) => {
+            Some(model.resolve(&host, near).unwrap_or_else(|| Subject::global("name", &host)))
+        }
+        Target::Object(service, _) if service.is("service") => match &probe.from {
+            None => Some(service),
+            Some(from) => uses(model, from, &service).then_some(service),
+        },
+        Target::Object(..) => None,
+    }
+}
+
+/// Whether a pod opens connections to a Service or to what it forwards to.
+fn uses(model: &Model<'_>, from: &Subject, service: &Subject) -> bool {
+    let connects = model.dependencies(from).iter().filter(|edge| edge.relation == Relation::ConnectsTo);
+    let pods: BTreeSet<&Subject> = model.dependencies(service).iter().map(|edge| &edge.to).collect();
+    connects.into_iter().any(|edge| edge.to == *service || pods.contains(&edge.to))
+}
+
+/// Whether no later probe of the same kind, way and target succeeded.
+fn still_fails(model: &Model<'_>, probe: &Probe) -> bool {
+    !model.evidence.probes.iter().any(|other| {
+        (other.kind, &other.from, &other.target, &other.method)
+            == (probe.kind, &probe.from, &probe.target, &probe.method)
+            && !other.failed()
+            && other.time > probe.time
+    })
+}
+
+/// Where the fault behind a failed connection can sit: the target, what it forwards to, and both ends' nodes and policies.
+fn connection_scope(model: &Model<'_>, subject: &Subject, from: Option<&Subject>) -> BTreeSet<Subject> {
+    model.closure(from.cloned().into_iter().chain([subject.clone()]), |_, edge| edge.relation != Relation::ConnectsTo)
+}

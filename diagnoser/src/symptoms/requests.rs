@@ -1,0 +1,141 @@
+//! Requests that clients sent and that fail now, out of the outermost hop's records.
+
+use std::collections::BTreeMap;
+
+use super::{Observation, Origin, Symptom, origin};
+use crate::{
+    evidence::{Citation, Outcome, RequestRecord},
+    model::Model,
+    subject::Subject,
+};
+
+/// How many of the last requests of one kind are looked at to say whether it fails now.
+const WINDOW: usize = 10;
+
+/// One symptom for each kind of request (method and path) that fails now.
+pub(super) fn symptoms(model: &Model<'_>) -> Vec<Symptom> {
+    let mut kinds: BTreeMap<(String, String), Vec<(usize, &RequestRecord)>> = BTreeMap::new();
+    for (index, record) in outermost(model) {
+        kinds.entry((record.hop.clone(), record.what())).or_default().push((index, record));
+    }
+    let mut found = Vec::new();
+    for ((_, what), mut records) in kinds {
+        records.sort_by_key(|(index, record)| (record.time, record.id.clone(), *index));
+        let window = &records[records.len().saturating_sub(WINDOW)..];
+        let failing: Vec<(usize, &RequestRecord)> =
+            window.iter().filter(|(_, record)| record.failed()).copied().collect();
+        let Some(&(line, last)) = failing.last() else { continue };
+        let seen = typical(&failing);
+        let subject = target(model, last);
+        let failed_in_all = records.iter().filter(|(_, record)| record.failed()).count();
+        let since = since(&records, failing.len() == window.len());
+        let origin = Origin::of(model, failing.iter().map(|(_, record)| *record));
+        let scope = origin::scope(model, &subject, origin.as_ref(), last.pod().as_ref());
+        found.push(Symptom {
+            id: format!("requests-{}", found.len() + 1),
+            says: format!(
+                "{what}: {} ({} of the last {} requests, {failed_in_all} of {} in all)",
+                words(seen),
+                failing.len(),
+                window.len(),
+                records.len()
+            ),
+            subject,
+            seen,
+            since,
+            evidence: vec![Citation::line("traffic.jsonl", line + 1, format!("{what} {}", words(seen)))],
+            scope,
+            origin,
+            user: true,
+        });
+    }
+    found
+}
+
+/// The records of the hop nearest to the clients, with their line less one.
+pub(crate) fn outermost<'a>(model: &Model<'a>) -> Vec<(usize, &'a RequestRecord)> {
+    let traffic = &model.evidence.traffic;
+    let rank = |record: &RequestRecord| match record.hop.as_str() {
+        "client" => 0,
+        "edge" => 1,
+        "ingress" => 2,
+        _ => 3,
+    };
+    let Some(first) = traffic.iter().map(rank).min() else { return Vec::new() };
+    traffic.iter().enumerate().filter(|(_, record)| rank(record) == first).collect()
+}
+
+/// What the client asked: the Service or name of its target; the pod itself where the record names none.
+fn target(model: &Model<'_>, record: &RequestRecord) -> Subject {
+    let near = record.pod();
+    let Some(upstream) = record.upstream.as_deref().filter(|_| record.hop == "client") else {
+        return near.unwrap_or_else(|| Subject::global("hop", &record.hop));
+    };
+    model
+        .resolve(upstream, near.as_ref().map(Subject::namespace))
+        .unwrap_or_else(|| Subject::global("name", upstream.rsplit_once(':').map_or(upstream, |(host, _)| host)))
+}
+
+/// What one record shows.
+pub(crate) fn observation(record: &RequestRecord) -> Observation {
+    if let Some(status) = record.status.filter(|status| *status > 0) {
+        return Observation::Status(status, record.seconds);
+    }
+    let error = record.error.as_deref().unwrap_or_default();
+    let starts = |word: &str| error.split([':', ' ']).next() == Some(word);
+    Observation::Failed(if starts("timeout") {
+        Outcome::Timeout
+    } else if starts("refused") {
+        Outcome::Refused
+    } else if starts("reset") {
+        Outcome::Reset
+    } else if starts("dns") {
+        Outcome::NameNotFound
+    } else if starts("unreachable") {
+        Outcome::Unreachable
+    } else {
+        Outcome::Failed
+    })
+}
+
+/// The commonest observation among failing requests; of a status, with the median duration.
+fn typical(failing: &[(usize, &RequestRecord)]) -> Observation {
+    let mut groups: BTreeMap<String, Vec<Observation>> = BTreeMap::new();
+    for (_, record) in failing {
+        let seen = observation(record);
+        let key = match seen {
+            Observation::Status(status, _) => status.to_string(),
+            other => format!("{other:?}"),
+        };
+        groups.entry(key).or_default().push(seen);
+    }
+    let mut group = groups.into_values().max_by_key(Vec::len).unwrap_or_default();
+    group.sort_by(|a, b| match (a, b) {
+        (Observation::Status(_, Some(a)), Observation::Status(_, Some(b))) => a.total_cmp(b),
+        _ => std::cmp::Ordering::Equal,
+    });
+    group.get(group.len() / 2).copied().unwrap_or(Observation::Failed(Outcome::Failed))
+}
+
+/// When the failing began: after the last success where all fail now, else at the first failure among the last requests.
+fn since(records: &[(usize, &RequestRecord)], all_fail: bool) -> Option<jiff::Timestamp> {
+    let start = if all_fail {
+        records.iter().rposition(|(_, record)| !record.failed()).map_or(0, |index| index + 1)
+    } else {
+        let tail = records.len().saturating_sub(WINDOW);
+        tail + records[tail..].iter().position(|(_, record)| record.failed())?
+    };
+    records.get(start)?.1.time
+}
+
+/// An observation in words.
+pub(crate) fn words(seen: Observation) -> String {
+    use crate::evidence::duration;
+    match seen {
+        Observation::Status(status, Some(seconds)) => format!("{status} in {}", duration(seconds)),
+        Observation::Status(status, None) => status.to_string(),
+        Observation::Failed(outcome) => outcome.to_string(),
+        Observation::PodDown => "not ready".to_owned(),
+        Observation::NoEndpoints => "no ready endpoint".to_owned(),
+    }
+}

@@ -1,0 +1,66 @@
+//! `workload`: the one small program that plays every application and client of the lab's worlds, and makes its probes.
+//!
+//! Every request it serves or sends is one JSON line on stdout ([`log`]), with the request id that all hops share.
+
+mod client;
+mod dial;
+mod fetch;
+mod log;
+mod outcome;
+mod resolve;
+mod serve;
+mod spool;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// Applications, clients and probes for the lab's worlds.
+#[derive(Parser)]
+#[command(version)]
+enum Workload {
+    /// Serve HTTP: answer by itself or pass requests on.
+    Serve(serve::Serve),
+    /// Send a steady trickle of requests.
+    Client(client::Client),
+    /// Send one request and say how it ended.
+    Fetch(fetch::Fetch),
+    /// Try TCP connections, side by side, and say how each ended.
+    Dial(dial::Dial),
+    /// Look names up with the system's resolver.
+    Resolve(resolve::Resolve),
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let work = async {
+        match Workload::parse() {
+            Workload::Serve(serve) => serve.run().await,
+            Workload::Client(client) => client.run().await,
+            Workload::Fetch(fetch) => fetch.run().await,
+            Workload::Dial(dial) => dial.run().await,
+            Workload::Resolve(resolve) => resolve.run().await,
+        }
+    };
+    tokio::select! {
+        result = work => match result {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                log::message("error", &error);
+                ExitCode::FAILURE
+            }
+        },
+        // As PID 1 nothing ends us unless we do it ourselves.
+        () = terminated() => ExitCode::SUCCESS,
+    }
+}
+
+async fn terminated() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::terminate()) {
+        Ok(mut signal) => {
+            signal.recv().await;
+        }
+        Err(_) => std::future::pending().await,
+    }
+}
