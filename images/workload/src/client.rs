@@ -1,6 +1,9 @@
 //! A steady trickle of requests, each on a connection of its own so that faults of connections are seen.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use clap::Args;
 use reqwest::{Method, Url};
@@ -40,37 +43,44 @@ pub fn parse_url(text: &str) -> Result<Url, String> {
 }
 
 impl Client {
-    /// Sends until it is told to stop.
+    /// Sends until it is told to stop. A slow request does not hold the next one up.
     pub async fn run(self) -> Result<(), String> {
         let mut ticks = tokio::time::interval(self.every);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        for (method, url) in self.requests.iter().cycle() {
+        let this = Arc::new(self);
+        for index in (0..this.requests.len()).cycle() {
             ticks.tick().await;
-            let id = format!("{:016x}", fastrand::u64(..));
-            let body = if method == Method::GET { 0 } else { self.bytes };
-            let upstream = outcome::authority(url);
-            let start = Instant::now();
-            let result = send(method, url, &id, body, self.timeout).await;
-            let (status, error) = match result {
-                Ok(response) => (Some(response.status().as_u16()), None),
-                Err(error) => (None, Some(outcome::told(outcome::of_request(&error), &error))),
-            };
-            Record {
-                time: jiff::Timestamp::now(),
-                hop: &self.name,
-                id: &id,
-                method: method.as_str(),
-                path: url.path(),
-                bytes: body as u64,
-                status,
-                seconds: start.elapsed().as_secs_f64(),
-                upstream: Some(&upstream),
-                client: None,
-                error: error.as_deref(),
-            }
-            .write();
+            let this = Arc::clone(&this);
+            tokio::spawn(async move { this.one(index).await });
         }
         Ok(())
+    }
+
+    /// Sends one request and logs how it ended.
+    async fn one(&self, index: usize) {
+        let (method, url) = &self.requests[index];
+        let id = format!("{:016x}", fastrand::u64(..));
+        let body = if method == Method::GET { 0 } else { self.bytes };
+        let upstream = outcome::authority(url);
+        let start = Instant::now();
+        let (status, error) = match send(method, url, &id, body, self.timeout).await {
+            Ok(response) => (Some(response.status().as_u16()), None),
+            Err(error) => (None, Some(outcome::told(outcome::of_request(&error), &error))),
+        };
+        Record {
+            time: jiff::Timestamp::now(),
+            hop: &self.name,
+            id: &id,
+            method: method.as_str(),
+            path: url.path(),
+            bytes: body as u64,
+            status,
+            seconds: start.elapsed().as_secs_f64(),
+            upstream: Some(&upstream),
+            client: None,
+            error: error.as_deref(),
+        }
+        .write();
     }
 }
 

@@ -1,0 +1,13 @@
+#!/bin/bash
+# build.sh [IMAGE]: nginx from Debian's packages; upstream: nginx:1.29 (same configuration paths and entry point).
+. "$(dirname "$0")/../lib.sh"
+name=${1:-lab/nginx:1}
+inputs=$(hash_of nginx)
+fresh "$name" "$inputs" && exit 0
+say "building $name"
+context=$CACHE/images/nginx
+mkdir -p "$context"
+rootfs "$CACHE/images/nginx.tar" nginx-light,ca-certificates
+ln -f "$CACHE/images/nginx.tar" "$context/rootfs.tar"
+cp "$IMAGES/nginx/Dockerfile" "$context/"
+image "$name" "$inputs" "$context"

@@ -1,0 +1,55 @@
+# One line each over `lab`; `just --list` shows them all.
+
+# Replay one failure and diagnose it (`just scenario port-mismatch`)
+scenario NAME *ARGS:
+    cargo run --quiet -- scenario {{NAME}} {{ARGS}}
+
+# What scenarios there are
+list:
+    cargo run --quiet -- list
+
+# Diagnose every recording and score the answers
+suite *ARGS:
+    cargo run --quiet -- suite {{ARGS}}
+
+# Run one failure live on a cluster of the lab's own
+live NAME:
+    cargo run --quiet -- scenario {{NAME}} --live
+
+# Run one failure live and keep the run as its recording
+record NAME:
+    cargo run --quiet -- record {{NAME}}
+
+# What this machine has and lacks for live runs
+doctor:
+    cargo run --quiet -- doctor
+
+# Build the container images
+images:
+    cargo run --quiet -- images build
+
+# Make the lab's own cluster
+up:
+    cargo run --quiet -- up
+
+# Remove the lab's own cluster
+down:
+    cargo run --quiet -- down
+
+# Remove what a killed run left
+gc:
+    cargo run --quiet -- gc
+
+# Every test that needs no cluster
+test:
+    if command -v cargo-nextest >/dev/null; then cargo nextest run --workspace; else cargo test --workspace; fi
+
+# Format, lints, and (where cargo-deny is installed) licences and banned crates
+lint:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets -- -D warnings
+    if command -v cargo-deny >/dev/null; then cargo deny check; fi
+
+# Write the generated references in docs/
+docs:
+    UPDATE_DOCS=1 cargo test --quiet -p lab-tests --test docs
