@@ -19,6 +19,8 @@ mod sketch;
 pub mod subject;
 pub mod symptoms;
 mod telling;
+#[cfg(test)]
+mod worlds;
 
 pub use diagnosis::{Diagnosis, Next, Verdict};
 pub use evidence::{Evidence, EvidenceError};

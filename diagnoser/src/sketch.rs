@@ -357,3 +357,8 @@ fn a_world_without_symptoms_is_healthy() {
 fn nothing_seen_is_not_healthy() {
     check("=> unknown lacks probes.json");
 }
+
+#[test]
+fn a_failed_probe_of_an_unknown_service_is_not_healthy() {
+    check("probe pod/b/c-1 -> service/a/s:80  timeout in 3s\n=> unknown");
+}

@@ -16,10 +16,11 @@ pub fn is_ready(pod: &Object) -> bool {
     pod.list("/status/conditions").iter().any(|c| c["type"] == "Ready" && c["status"] == "True")
 }
 
-/// Whether every container runs.
+/// Whether every container runs; a ready pod does, even where its containers' states were not collected.
 pub fn is_running(pod: &Object) -> bool {
     let statuses = pod.list("/status/containerStatuses");
-    !statuses.is_empty() && statuses.iter().all(|status| !status["state"]["running"].is_null())
+    is_ready(pod) && statuses.is_empty()
+        || !statuses.is_empty() && statuses.iter().all(|status| !status["state"]["running"].is_null())
 }
 
 /// Whether the pod should serve and does not (not ready, not finished, not being deleted).

@@ -67,9 +67,10 @@ fn suffering(model: &Model<'_>, probe: &Probe) -> Option<Subject> {
         Target::Url { host, .. } | Target::Name(host) => {
             Some(model.resolve(&host, near).unwrap_or_else(|| Subject::global("name", &host)))
         }
+        // Where nothing is known of who uses the Service, a failed probe is taken at its word.
         Target::Object(service, _) if service.is("service") => match &probe.from {
-            None => Some(service),
-            Some(from) => uses(model, from, &service).then_some(service),
+            Some(from) if model.object(&service).is_some() => uses(model, from, &service).then_some(service),
+            _ => Some(service),
         },
         Target::Object(..) => None,
     }
