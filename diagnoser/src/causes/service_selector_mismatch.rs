@@ -109,14 +109,13 @@ fn examine(model: &Model<'_>, service: &Object) -> State {
     }))
 }
 
+/// A pod of those that are meant, and the labels that select them.
+type Meant<'e> = (&'e Object, BTreeMap<&'e str, &'e str>);
+
 /// The pods the Service is meant for, by a pod of them and the labels that select them: of the workloads of the namespace
 /// whose pods no other Service selects, the one that has most in common with the Service.
-fn meant<'e>(
-    model: &Model<'e>,
-    service: &Object,
-    selector: &BTreeMap<&str, &str>,
-) -> Option<(&'e Object, BTreeMap<&'e str, &'e str>)> {
-    let mut best: BTreeMap<u32, Vec<(&'e Object, BTreeMap<&'e str, &'e str>)>> = BTreeMap::new();
+fn meant<'e>(model: &Model<'e>, service: &Object, selector: &BTreeMap<&str, &str>) -> Option<Meant<'e>> {
+    let mut best: BTreeMap<u32, Vec<Meant<'e>>> = BTreeMap::new();
     let objects: &'e Objects = &model.evidence.objects;
     let mut seen = Vec::new();
     for pod in objects.of_kind("pod").filter(|pod| pod.namespace() == service.namespace()) {

@@ -9,9 +9,12 @@ use crate::{
     subject::Subject,
 };
 
+/// Who suffers, by which kind of probe, of what, and how it fails.
+type Group = (Subject, ProbeKind, String, String);
+
 /// One symptom for each target, kind and way of failing.
 pub(super) fn symptoms(model: &Model<'_>, requests: &[Symptom]) -> Vec<Symptom> {
-    let mut groups: BTreeMap<(Subject, ProbeKind, String, String), Vec<(usize, &Probe)>> = BTreeMap::new();
+    let mut groups: BTreeMap<Group, Vec<(usize, &Probe)>> = BTreeMap::new();
     for (index, probe) in model.evidence.probes.iter().enumerate() {
         let Some(subject) = suffering(model, probe) else { continue };
         let what = format!("{} {}", probe.method.as_deref().unwrap_or_default(), probe.target);

@@ -1,0 +1,54 @@
+//! `lab list`: what scenarios there are.
+
+use std::{collections::BTreeSet, process::ExitCode};
+
+use clap::Args as ClapArgs;
+
+use super::Format;
+use crate::{
+    LabError, exit,
+    report::{self, json, list::Entry},
+    root::Root,
+    scenario,
+};
+
+/// List the scenarios
+#[derive(ClapArgs)]
+#[command(after_long_help = "\
+Examples:
+  lab list --tag http-502
+  lab list --format json | jq -r '.[].name'")]
+pub(super) struct Args {
+    /// Only those with this tag; several times: with all of them
+    #[arg(long)]
+    tag: Vec<String>,
+    /// The form of the answer
+    #[arg(long, value_enum, default_value_t = Format::Terminal)]
+    format: Format,
+}
+
+pub(super) fn run(args: &Args) -> Result<ExitCode, LabError> {
+    let root = Root::find()?;
+    let scenarios = scenario::list(&root)?;
+    let tags: BTreeSet<&str> = scenarios.iter().flat_map(|scenario| &scenario.tags).map(String::as_str).collect();
+    if let Some(tag) = args.tag.iter().find(|tag| !tags.contains(tag.as_str())) {
+        let all = format!("Tags: {}", tags.iter().copied().collect::<Vec<_>>().join(", "));
+        return Err(LabError::unknown_name("tag", tag, tags, all));
+    }
+    let chosen = scenarios.into_iter().filter(|scenario| args.tag.iter().all(|tag| scenario.tags.contains(tag)));
+    let entries: Vec<Entry> = chosen
+        .map(|scenario| Entry {
+            recorded: root.recordings().join(&scenario.name).is_dir(),
+            // Every world so far is a cluster of kind.
+            rig: "kind",
+            name: scenario.name,
+            title: scenario.title,
+            tags: scenario.tags,
+        })
+        .collect();
+    report::print(&match args.format {
+        Format::Terminal => report::list::render(&entries, report::stdout_style()),
+        Format::Json => json::render(&entries),
+    });
+    Ok(exit::as_expected(true))
+}

@@ -1,0 +1,72 @@
+//! `lab up` and `lab down`: the lab's own cluster, ready for its worlds.
+
+use std::{collections::BTreeMap, fs, path::PathBuf};
+
+use crate::{
+    LabError,
+    rigs::{Engine, KindCluster},
+    root::Root,
+    scenario::World,
+};
+
+/// Makes the cluster where it is not there, and gets it ready for every world.
+///
+/// # Errors
+/// When the machine lacks something, or the cluster does not come up.
+pub async fn up(root: &Root) -> Result<(), LabError> {
+    ready(root).await.map(drop)
+}
+
+/// The cluster, made where it was not there: with the images of every world loaded and their names answered.
+///
+/// # Errors
+/// As [`up`].
+pub async fn ready(root: &Root) -> Result<KindCluster, LabError> {
+    let engine = Engine::connect().await?;
+    let worlds = worlds(root)?;
+    let config = config(root, &worlds);
+    let rig = match KindCluster::connect(&engine, &config).await {
+        Ok(rig) => rig,
+        Err(LabError::Lacks { what, .. }) => {
+            eprintln!("{what}; making it (about half a minute)");
+            KindCluster::remove(&engine).await?;
+            KindCluster::create(&engine, &config).await?
+        }
+        Err(other) => return Err(other),
+    };
+    let images: BTreeMap<String, String> = worlds.iter().flat_map(|world| world.images.clone()).collect();
+    rig.load(&images).await?;
+    rig.answer_names(&worlds.iter().flat_map(|world| world.dns.clone()).collect()).await?;
+    Ok(rig)
+}
+
+/// Removes the cluster, its network and its kubeconfig.
+///
+/// # Errors
+/// When the engine refuses.
+pub async fn down(_: &Root) -> Result<(), LabError> {
+    for line in KindCluster::remove(&Engine::connect().await?).await? {
+        eprintln!("{line}");
+    }
+    Ok(())
+}
+
+/// Every world of the project.
+///
+/// # Errors
+/// At the first that does not parse.
+pub fn worlds(root: &Root) -> Result<Vec<World>, LabError> {
+    let folder = root.worlds();
+    let entries = fs::read_dir(&folder).map_err(|error| LabError::file(&folder, error))?;
+    let files =
+        entries.flatten().map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|kind| kind == "yaml"));
+    let mut names: Vec<String> = files.filter_map(|path| path.file_stem()?.to_str().map(str::to_owned)).collect();
+    names.sort();
+    names.iter().map(|name| World::load(root, name)).collect()
+}
+
+/// The cluster configuration that the worlds share.
+pub fn config(root: &Root, worlds: &[World]) -> PathBuf {
+    let name = worlds.first().map_or("shop", |world| world.cluster.as_str());
+    root.kind_configs().join(format!("{name}.yaml"))
+}

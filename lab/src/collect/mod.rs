@@ -1,0 +1,86 @@
+//! Collecting: everything observed of a live world, as the files of an evidence folder.
+//!
+//! What could not be had is said in `coverage.json`; it is never left to look like absence. Nothing is collected that
+//! says what was broken on purpose, and no secret.
+
+mod answer;
+mod components;
+mod hosts;
+mod logs;
+mod objects;
+mod probes;
+mod redact;
+mod traffic;
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep_until};
+
+pub use answer::answer;
+pub use components::components;
+
+use crate::{LabError, replay::Files, rigs::Live};
+
+/// Counters are read twice, so far apart: what rises is told from what is high.
+const APART: Duration = Duration::from_secs(4);
+
+/// What one collector brought: files, and what could not be had.
+#[derive(Default)]
+struct Part {
+    files: Files,
+    missed: Vec<Missed>,
+}
+
+/// Something that could not be had.
+struct Missed {
+    /// A file of the evidence folder, or a resource.
+    what: String,
+    why: String,
+}
+
+impl Part {
+    fn merge(&mut self, other: Self) {
+        self.files.extend(other.files);
+        self.missed.extend(other.missed);
+    }
+
+    fn miss(&mut self, what: impl Into<String>, why: impl Into<String>) {
+        self.missed.push(Missed { what: what.into(), why: why.into() });
+    }
+}
+
+/// Collects everything about a world that has run since `begun`.
+///
+/// # Errors
+/// When the machine or the cluster does not answer at all; a single reading that fails is said in `coverage.json`.
+pub async fn evidence(live: &Live, begun: Timestamp) -> Result<Files, LabError> {
+    let first = hosts::counters(live).await?;
+    let again = Instant::now() + APART;
+    let (probes, (objects, listed, values)) =
+        futures::try_join!(async { probes::collect(live).await }, async { objects::collect(live).await })?;
+    sleep_until(again).await;
+    let (facts, logs) = futures::try_join!(hosts::collect(live, begun), logs::collect(live))?;
+    let mut whole = Part::default();
+    whole.files.insert("traffic.jsonl".to_owned(), traffic::from_logs(&logs.files, &values));
+    for part in [first, probes, objects, facts, logs] {
+        whole.merge(part);
+    }
+    let missed: Vec<Value> =
+        whole.missed.iter().map(|missed| json!({"what": missed.what, "why": missed.why})).collect();
+    let coverage = json!({
+        "collected": Timestamp::now(),
+        "namespaces": live.namespaces(),
+        "listed": listed,
+        "missed": missed,
+    });
+    whole.files.insert("coverage.json".to_owned(), pretty(&coverage));
+    Ok(whole.files)
+}
+
+/// JSON as people read it, with a final newline.
+fn pretty(value: &Value) -> String {
+    // A value without maps of other than text keys can always be written.
+    serde_json::to_string_pretty(value).unwrap_or_default() + "\n"
+}

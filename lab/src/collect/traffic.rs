@@ -1,0 +1,139 @@
+//! `traffic.jsonl`: the access logs of all hops in one form. Each line says which form it has, so nothing is configured.
+
+use std::collections::BTreeMap;
+
+use jiff::{Timestamp, ToSpan};
+use serde_json::{Map, Value, json};
+
+use crate::replay::Files;
+
+/// The requests in these logs, in the order of time.
+pub(super) fn from_logs(logs: &Files, objects: &[Value]) -> String {
+    let places = places(objects);
+    let mut records: Vec<(Option<Timestamp>, String)> = vec![];
+    for (file, text) in logs.iter().filter(|(file, _)| !file.ends_with(".previous.txt")) {
+        let mut names = file.trim_start_matches("logs/").split('_');
+        let (Some(namespace), Some(pod)) = (names.next(), names.next()) else { continue };
+        let pod = format!("{namespace}/{pod}");
+        for line in text.lines() {
+            let Some(mut record) = serde_json::from_str(line).ok().and_then(|line: Value| normal(&line)) else {
+                continue;
+            };
+            record.insert("pod".to_owned(), pod.clone().into());
+            record.insert("zone".to_owned(), places.get(&pod).cloned().unwrap_or(Value::Null));
+            let time = record.get("time").and_then(Value::as_str).and_then(|time| time.parse().ok());
+            records.push((time, Value::Object(record).to_string()));
+        }
+    }
+    records.sort();
+    records.into_iter().map(|(_, line)| line + "\n").collect()
+}
+
+/// The zone of every pod, by `namespace/name`.
+fn places(objects: &[Value]) -> BTreeMap<String, Value> {
+    let of_kind = |kind: &'static str| objects.iter().filter(move |object| object["kind"] == kind);
+    let zones: BTreeMap<&str, &Value> = of_kind("Node")
+        .filter_map(|node| {
+            Some((node["metadata"]["name"].as_str()?, &node["metadata"]["labels"]["topology.kubernetes.io/zone"]))
+        })
+        .collect();
+    of_kind("Pod")
+        .filter_map(|pod| {
+            let name = format!("{}/{}", pod["metadata"]["namespace"].as_str()?, pod["metadata"]["name"].as_str()?);
+            Some((name, (*zones.get(pod["spec"]["nodeName"].as_str()?)?).clone()))
+        })
+        .collect()
+}
+
+/// A line of an access log in the form of `traffic.jsonl`; `None` where it is no request.
+fn normal(line: &Value) -> Option<Map<String, Value>> {
+    let record = if line.get("RequestMethod").is_some() {
+        traefik(line)?
+    } else if line.get("hop").is_some() && line.get("method").is_some() {
+        if line.get("upstream_status").is_some() { nginx(line)? } else { line.clone() }
+    } else {
+        return None;
+    };
+    match record {
+        Value::Object(map) => Some(map),
+        _ => None,
+    }
+}
+
+/// nginx logs when a request ended, in seconds; several upstreams tried are separated by commas, the last one answered.
+fn nginx(line: &Value) -> Option<Value> {
+    let last = |key: &str| {
+        let text = line[key].as_str()?.rsplit(", ").next()?.trim();
+        (!text.is_empty() && text != "-").then(|| text.to_owned())
+    };
+    let time = line["msec"].as_f64().and_then(at);
+    let mut record = line.clone();
+    record["time"] = time.map_or(line["time"].clone(), |time| json!(time));
+    record["upstream"] = json!(last("upstream"));
+    record["upstream_status"] = json!(last("upstream_status").and_then(|status| status.parse::<u16>().ok()));
+    for gone in ["msec", "upstream_connect_seconds"] {
+        record.as_object_mut()?.remove(gone);
+    }
+    Some(record)
+}
+
+/// Traefik logs when a request began, and durations in nanoseconds.
+fn traefik(line: &Value) -> Option<Value> {
+    let nanoseconds = line["Duration"].as_i64().unwrap_or_default();
+    let began: Timestamp = line["StartUTC"].as_str()?.parse().ok()?;
+    let ended = began.checked_add(nanoseconds.nanoseconds()).ok()?;
+    let text = |key: &str| line[key].as_str().filter(|text| !text.is_empty() && *text != "-");
+    let status = |key: &str| line[key].as_u64().filter(|status| *status > 0);
+    Some(json!({
+        "time": ended,
+        "hop": "ingress",
+        "id": text("request_X-Request-Id"),
+        "method": text("RequestMethod"),
+        "path": text("RequestPath"),
+        "bytes": line["RequestContentSize"],
+        "status": status("DownstreamStatus"),
+        "seconds": (nanoseconds as f64 / 1e9 * 1e6).round() / 1e6,
+        "upstream": text("ServiceAddr"),
+        "upstream_status": status("OriginStatus"),
+        "client": text("ClientHost"),
+        "service": text("ServiceName"),
+        "router": text("RouterName"),
+    }))
+}
+
+/// A time in seconds since 1970.
+fn at(seconds: f64) -> Option<Timestamp> {
+    #[allow(clippy::cast_possible_truncation)]
+    Timestamp::from_millisecond((seconds * 1000.0).round() as i64).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hops_of_all_kinds_come_to_one_form() {
+        let edge = r#"{"time":"2026-11-23T09:00:00+00:00","msec":1795424400.25,"hop":"edge","id":"a","method":"GET","path":"/","status":502,"seconds":0.003,"upstream":"10.96.1.2:80","upstream_status":"502","client":"10.244.0.4"}"#;
+        let ingress = r#"{"StartUTC":"2026-11-23T09:00:00.100Z","Duration":2000000,"RequestMethod":"GET","RequestPath":"/","DownstreamStatus":502,"OriginStatus":502,"ServiceAddr":"10.244.1.3:8080","request_X-Request-Id":"a","ServiceName":"s@kubernetes"}"#;
+        let web = r#"{"time":"2026-11-23T09:00:00.101Z","hop":"web","id":"a","method":"GET","path":"/","status":null,"error":"timeout: x"}"#;
+        let other = "listening on 80";
+        let logs = Files::from([
+            ("logs/e_edge-1_edge.txt".to_owned(), format!("{other}\n{edge}\n")),
+            ("logs/i_traefik-1_traefik.txt".to_owned(), ingress.to_owned()),
+            ("logs/s_web-1_web.txt".to_owned(), web.to_owned()),
+        ]);
+        let objects = [
+            json!({"kind": "Node", "metadata": {"name": "n", "labels": {"topology.kubernetes.io/zone": "z"}}}),
+            json!({"kind": "Pod", "metadata": {"namespace": "s", "name": "web-1"}, "spec": {"nodeName": "n"}}),
+        ];
+        let lines: Vec<Value> =
+            from_logs(&logs, &objects).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(lines.len(), 3);
+        let of = |hop: &str| lines.iter().find(|line| line["hop"] == hop).unwrap();
+        assert_eq!(of("edge")["time"], "2026-11-23T09:00:00.25Z");
+        assert_eq!(of("edge")["upstream"], "10.96.1.2:80");
+        assert_eq!(of("ingress")["time"], "2026-11-23T09:00:00.102Z");
+        assert_eq!((&of("ingress")["seconds"], &of("ingress")["upstream"]), (&json!(0.002), &json!("10.244.1.3:8080")));
+        assert_eq!((&of("web")["zone"], &of("web")["pod"]), (&json!("z"), &json!("s/web-1")));
+    }
+}

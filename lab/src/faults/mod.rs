@@ -1,0 +1,75 @@
+//! Faults: one change (or a few) that break a healthy world, one kind a file.
+//!
+//! A fault says what it changes and how that is taken back, as data; it never changes anything itself. Whether it bit is
+//! asserted by its own effect, which is looked for where the fault is, not where the symptom shows.
+//! To add one: a file here, and a line in each of the two lists below.
+
+mod fill_conntrack;
+mod fill_inodes;
+mod memory_limit;
+mod network_policy;
+mod service_selector;
+mod service_target_port;
+
+use futures::future::BoxFuture;
+use serde::{Deserialize, Serialize};
+
+pub use fill_conntrack::FillConntrack;
+pub use fill_inodes::FillInodes;
+pub use memory_limit::MemoryLimit;
+pub use network_policy::{Deny, NetworkPolicy};
+pub use service_selector::ServiceSelector;
+pub use service_target_port::ServiceTargetPort;
+
+use crate::{
+    LabError,
+    ledger::Mutation,
+    rigs::{Live, Now},
+};
+
+/// A fault, as a scenario names it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fault {
+    /// A node's connection tracking table is filled.
+    FillConntrack(FillConntrack),
+    /// A file system's inodes are used up.
+    FillInodes(FillInodes),
+    /// A Deployment's memory limit is changed.
+    MemoryLimit(MemoryLimit),
+    /// A NetworkPolicy is put over pods.
+    NetworkPolicy(NetworkPolicy),
+    /// A Service's selector is changed.
+    ServiceSelector(ServiceSelector),
+    /// A Service's targetPort is changed.
+    ServiceTargetPort(ServiceTargetPort),
+}
+
+/// What every fault can do.
+pub trait Break: Send + Sync {
+    /// The changes that break the world, and how each is taken back.
+    fn mutations<'a>(&'a self, live: &'a Live) -> BoxFuture<'a, Result<Vec<Mutation>, LabError>>;
+
+    /// Whether the fault's own effect is there, and what shows it.
+    fn effect<'a>(&'a self, live: &'a Live) -> BoxFuture<'a, Result<Now<String>, LabError>>;
+}
+
+impl Fault {
+    /// The fault itself.
+    pub fn breaks(&self) -> &dyn Break {
+        match self {
+            Self::FillConntrack(fault) => fault,
+            Self::FillInodes(fault) => fault,
+            Self::MemoryLimit(fault) => fault,
+            Self::NetworkPolicy(fault) => fault,
+            Self::ServiceSelector(fault) => fault,
+            Self::ServiceTargetPort(fault) => fault,
+        }
+    }
+
+    /// Its name, as a scenario writes it: `service-target-port`.
+    pub fn name(&self) -> String {
+        let value = serde_json::to_value(self).unwrap_or_default();
+        value.as_object().and_then(|map| map.keys().next().cloned()).unwrap_or_default()
+    }
+}

@@ -1,0 +1,60 @@
+//! Setting a world up: file systems on nodes, then objects in an order in which each finds what it needs.
+
+use std::time::Duration;
+
+use futures::future::try_join_all;
+
+use super::Run;
+use crate::{
+    LabError,
+    ledger::Mutation,
+    rigs::{Action, Live, rolled_out},
+    scenario::HostSetup,
+};
+
+/// How long every workload may take to be ready.
+const READY: Duration = Duration::from_secs(90);
+
+/// Sets the world up and waits until every workload is ready.
+pub(super) async fn deploy(run: &Run<'_>) -> Result<(), LabError> {
+    let Live { rig, world, objects } = &run.live;
+    for host in &world.hosts {
+        let mutation = file_system(&rig.node(&host.node)?.name, host);
+        run.ledger.make(rig, &mutation, run.journal).await?;
+    }
+    // What has no namespace is written down one by one; the rest goes with its namespace.
+    for (_, object) in objects.iter().filter(|(subject, _)| subject.namespace.is_none()) {
+        run.ledger.make(rig, &Mutation::apply(object)?, run.journal).await?;
+    }
+    let workload = |kind: &str| matches!(kind, "deployment" | "statefulset" | "daemonset" | "job");
+    for workloads in [false, true] {
+        let now =
+            objects.iter().filter(|(subject, _)| subject.namespace.is_some() && workload(&subject.kind) == workloads);
+        try_join_all(now.map(|(subject, object)| rig.api.apply(subject, object))).await?;
+    }
+    all_ready(&run.live).await
+}
+
+/// Waits until every Deployment of the world is rolled out.
+pub(super) async fn all_ready(live: &Live) -> Result<(), LabError> {
+    let deployments = live.objects.iter().map(|(subject, _)| subject).filter(|subject| subject.is("deployment"));
+    try_join_all(deployments.map(|subject| live.rig.api.watch(subject, "to be ready", READY, rolled_out)))
+        .await
+        .map(drop)
+}
+
+/// A small file system in memory on a node of the lab's own.
+fn file_system(node: &str, host: &HostSetup) -> Mutation {
+    let (path, size, inodes) = (&host.tmpfs.path, &host.tmpfs.size, host.tmpfs.inodes);
+    let mount = format!(
+        "mkdir -p '{path}' && {{ mountpoint -q '{path}' || mount -t tmpfs -o 'size={size},nr_inodes={inodes}' tmpfs '{path}'; }}"
+    );
+    let unmount =
+        format!("! mountpoint -q '{path}' || umount '{path}' || umount -l '{path}'; rmdir '{path}' 2>/dev/null; true");
+    Mutation::new(
+        format!("mount a file system of {size} and {inodes} inodes at {path} on {node}"),
+        Action::shell(node, &mount),
+        format!("unmount {path} on {node}"),
+        Action::shell(node, &unmount),
+    )
+}

@@ -1,0 +1,24 @@
+//! Ctrl-C and SIGTERM. The first asks the run to take everything back and end; a second leaves that to `lab gc`.
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::exit;
+
+/// Completes when the user (or whoever runs the lab) asks it to end.
+pub(super) async fn asked() {
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        // Without handlers the default applies: the process ends, and `lab gc` undoes.
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+}
+
+/// Ends at once: the user was asked to wait and did not want to.
+pub(super) fn leave() -> ! {
+    eprintln!("interrupted again: not everything was taken back; lab gc does it");
+    std::process::exit(i32::from(exit::INTERRUPTED))
+}

@@ -1,0 +1,145 @@
+//! A live run: deploy, healthy asserted, inject, effect and symptom asserted, observe, diagnose, the diagnosed fix applied,
+//! healthy asserted again, tear down. A fault that did not bite is unscoreable, never a pass or a fail.
+//!
+//! Whatever happens on the way, an interruption included, everything is taken back at the end.
+
+mod checks;
+mod deploy;
+mod interrupt;
+mod stages;
+mod symptom;
+
+use std::{fs, time::Instant};
+
+use diagnoser::Diagnosis;
+use jiff::Timestamp;
+
+use crate::{
+    LabError, cluster,
+    events::{Event, Journal, Stage},
+    gc,
+    ledger::Ledger,
+    recording::Recording,
+    rigs::{Live, manifests},
+    root::{self, Root},
+    scenario::{Scenario, World},
+    score::Outcome,
+};
+
+/// How a live run is made.
+pub struct LiveOptions {
+    /// Leave the broken world up after the diagnosis; `lab gc` removes it.
+    pub keep: bool,
+}
+
+/// A live run that was fit to be judged.
+pub struct LiveRun {
+    /// The run as files.
+    pub recording: Recording,
+    /// What the diagnoser said.
+    pub diagnosis: Diagnosis,
+    /// How near it came.
+    pub outcome: Outcome,
+    /// Whether the world was healthy again after the diagnosed fix alone.
+    pub healed: bool,
+    /// How long it took, tear-down included.
+    pub seconds: f64,
+}
+
+/// What every stage works with.
+struct Run<'a> {
+    scenario: &'a Scenario,
+    live: Live,
+    ledger: Ledger,
+    journal: &'a Journal,
+    begun: Timestamp,
+    keep: bool,
+}
+
+impl Run<'_> {
+    /// Does a stage's work, journalled. In the stages that make a run fit to be judged a failure means that it is not.
+    async fn stage<T>(&self, stage: Stage, work: impl Future<Output = Result<T, LabError>>) -> Result<T, LabError> {
+        self.journal.record(Event::StageStarted { stage });
+        let begun = Instant::now();
+        match work.await {
+            Ok(done) => {
+                self.journal.record(Event::StageEnded { stage, seconds: begun.elapsed().as_secs_f64() });
+                Ok(done)
+            }
+            Err(LabError::Live { what, why, next }) if stage <= Stage::AssertSymptom => {
+                Err(LabError::Unscoreable { stage, why: format!("{what}: {why}"), next })
+            }
+            Err(other) => Err(other),
+        }
+    }
+
+    /// The recording as far as it has come.
+    fn keep_history(&self, recording: &mut Recording) {
+        recording.history = self.journal.history();
+    }
+}
+
+/// Runs a scenario through the whole gate.
+///
+/// # Errors
+/// When the machine lacks something, the run is not fit to be judged, the diagnosed fix does not heal although the diagnosis
+/// is exact, or the user interrupts. Everything is taken back before.
+pub async fn run(
+    root: &Root,
+    scenario: &Scenario,
+    options: &LiveOptions,
+    journal: &Journal,
+) -> Result<LiveRun, LabError> {
+    let begun = Instant::now();
+    let world = World::load(root, &scenario.world)?;
+    let objects = manifests(&world)?;
+    let rig = cluster::ready(root).await?;
+    for line in gc::collect_in(&rig).await? {
+        tracing::info!("{line}");
+    }
+    let ledger = Ledger::begin(&scenario.name)?;
+    let run = Run {
+        scenario,
+        live: Live { rig, world, objects },
+        ledger,
+        journal,
+        begun: Timestamp::now(),
+        keep: options.keep,
+    };
+    journal.record(Event::RunStarted { scenario: scenario.name.clone() });
+    let result = tokio::select! {
+        result = through(&run) => result,
+        () = interrupt::asked() => Err(LabError::Interrupted),
+    };
+    let kept = options.keep && result.is_ok();
+    if !kept {
+        let tear_down = run.stage(Stage::TearDown, run.ledger.take_back(&run.live.rig));
+        let torn_down = tokio::select! {
+            result = tear_down => result,
+            () = interrupt::asked() => interrupt::leave(),
+        };
+        if let Err(error) = torn_down {
+            tracing::error!("tearing down: {error}; lab gc takes back what is left");
+        }
+    }
+    let ended = result.as_ref().map_or_else(|error| error.to_string(), |run| run.outcome.to_string());
+    journal.record(Event::RunEnded { outcome: ended });
+    let mut done = result?;
+    run.keep_history(&mut done.recording);
+    done.seconds = begun.elapsed().as_secs_f64();
+    Ok(done)
+}
+
+/// The stages in their order; the types do not allow another.
+async fn through(run: &Run<'_>) -> Result<LiveRun, LabError> {
+    let healthy = stages::Planned(run).deploy().await?;
+    let injected = healthy.inject().await?;
+    let mut observed = injected.observe().await?;
+    run.keep_history(&mut observed.recording);
+    // What happened is on the disk before anyone thinks about it.
+    let folder = root::cache().join("runs");
+    fs::create_dir_all(&folder).map_err(|error| LabError::file(&folder, error))?;
+    observed.recording.save(&folder.join(&run.scenario.name))?;
+    let diagnosed = observed.diagnose().await?;
+    diagnosed.heal().await
+}

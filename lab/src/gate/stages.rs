@@ -1,0 +1,199 @@
+//! The stages as types: each can only be had from the one before it, so the gate cannot be run out of order.
+
+use std::time::Duration;
+
+use diagnoser::Diagnosis;
+use jiff::Timestamp;
+use tokio::runtime::Handle;
+
+use super::{LiveRun, Run, checks, deploy, symptom};
+use crate::{
+    LabError, collect,
+    events::{Event, Stage},
+    fix,
+    ledger::Mutation,
+    recording::{FORMAT, Meta, Recording},
+    replay,
+    rigs::{Now, until},
+    scenario::Symptom,
+    score::{Outcome, score},
+};
+
+/// How long a fault may take to bite.
+const BITES: Duration = Duration::from_secs(30);
+/// How many requests of the client are waited for before evidence is taken, so that the logs of all hops show the fault ...
+const FAILING: usize = 10;
+/// ... or, for a control, how many that succeeded.
+const SUCCEEDING: usize = 20;
+/// How long they may take.
+const TRAFFIC: Duration = Duration::from_secs(20);
+
+/// Nothing has been done yet.
+pub(super) struct Planned<'a>(pub(super) &'a Run<'a>);
+
+/// The world is up and was seen to be healthy.
+pub(super) struct Healthy<'a>(&'a Run<'a>);
+
+/// The faults are in, each was seen to bite, and the symptom shows.
+pub(super) struct Injected<'a> {
+    run: &'a Run<'a>,
+    undo: Vec<Mutation>,
+    since: Timestamp,
+}
+
+/// The evidence is taken.
+pub(super) struct Observed<'a> {
+    run: &'a Run<'a>,
+    undo: Vec<Mutation>,
+    pub(super) recording: Recording,
+}
+
+/// The diagnoser has answered.
+pub(super) struct Diagnosed<'a> {
+    run: &'a Run<'a>,
+    undo: Vec<Mutation>,
+    recording: Recording,
+    diagnosis: Diagnosis,
+    outcome: Outcome,
+}
+
+impl<'a> Planned<'a> {
+    pub(super) async fn deploy(self) -> Result<Healthy<'a>, LabError> {
+        let run = self.0;
+        run.stage(Stage::Deploy, deploy::deploy(run)).await?;
+        run.stage(Stage::AssertHealthy, checks::assert_healthy(run, run.begun)).await?;
+        Ok(Healthy(run))
+    }
+}
+
+impl<'a> Healthy<'a> {
+    pub(super) async fn inject(self) -> Result<Injected<'a>, LabError> {
+        let run = self.0;
+        let mut undo = vec![];
+        run.stage(Stage::Inject, async {
+            for fault in &run.scenario.faults {
+                for mutation in fault.breaks().mutations(&run.live).await? {
+                    run.ledger.make(&run.live.rig, &mutation, run.journal).await?;
+                    undo.insert(0, mutation);
+                }
+            }
+            Ok(())
+        })
+        .await?;
+        run.stage(Stage::AssertEffect, async {
+            for fault in &run.scenario.faults {
+                let name = fault.name();
+                let what = format!("the fault {name} to bite");
+                let says = until(&what, BITES, async || fault.breaks().effect(&run.live).await).await?;
+                run.journal.record(Event::EffectSeen { fault: name, says });
+            }
+            Ok(())
+        })
+        .await?;
+        let since = Timestamp::now();
+        if let Some(says) = run.stage(Stage::AssertSymptom, symptom::assert(run)).await? {
+            run.journal.record(Event::SymptomSeen { says });
+        }
+        Ok(Injected { run, undo, since })
+    }
+}
+
+impl<'a> Injected<'a> {
+    pub(super) async fn observe(self) -> Result<Observed<'a>, LabError> {
+        let Self { run, undo, since } = self;
+        let control = run.scenario.symptom == Symptom::None;
+        let (files, components) = run
+            .stage(Stage::Observe, async {
+                let wanted = if control { SUCCEEDING } else { FAILING };
+                let traffic = until("enough requests of the client", TRAFFIC, async || {
+                    let records = checks::trickle(&run.live, since).await?;
+                    let seen = records.iter().filter(|record| !control || !record.failed()).count();
+                    Ok(if seen >= wanted { Now::Holds(()) } else { Now::NotYet(format!("{seen} of {wanted}")) })
+                });
+                match traffic.await {
+                    // Where a fault stops all traffic there is none to wait for.
+                    Err(LabError::Live { .. }) if !control => {}
+                    other => other?,
+                }
+                futures::try_join!(collect::evidence(&run.live, run.begun), collect::components(&run.live))
+            })
+            .await?;
+        let meta = Meta {
+            format: FORMAT,
+            lab: env!("CARGO_PKG_VERSION").to_owned(),
+            recorded: run.begun,
+            rig: "kind".to_owned(),
+            components,
+        };
+        let recording = Recording { meta, scenario: run.scenario.clone(), history: vec![], evidence: files };
+        Ok(Observed { run, undo, recording })
+    }
+}
+
+impl<'a> Observed<'a> {
+    pub(super) async fn diagnose(self) -> Result<Diagnosed<'a>, LabError> {
+        let Self { run, undo, mut recording } = self;
+        let files = recording.evidence.clone();
+        let (diagnosis, files) = run
+            .stage(Stage::Diagnose, async {
+                // The diagnoser is no async code; its questions are answered on this thread while others go on.
+                tokio::task::block_in_place(|| {
+                    replay::investigate(files, &mut |request| {
+                        let answer = Handle::current().block_on(collect::answer(&run.live, request));
+                        run.journal.record(Event::Asked { file: request.file.clone(), answered: answer.is_ok() });
+                        answer
+                    })
+                })
+            })
+            .await?;
+        recording.evidence = files;
+        let outcome = score(&run.scenario.truth, &diagnosis);
+        Ok(Diagnosed { run, undo, recording, diagnosis, outcome })
+    }
+}
+
+impl Diagnosed<'_> {
+    /// Applies the diagnosed fix where the diagnosis is exact, else takes the faults back, and asserts that the world is
+    /// healthy again.
+    pub(super) async fn heal(self) -> Result<LiveRun, LabError> {
+        let Self { run, undo, recording, diagnosis, outcome } = self;
+        let done = |healed: bool| LiveRun { recording, diagnosis: diagnosis.clone(), outcome, healed, seconds: 0.0 };
+        if run.keep || run.scenario.faults.is_empty() {
+            return Ok(done(false));
+        }
+        let changes = fix::changes(&diagnosis);
+        let diagnosed = outcome == Outcome::Exact && !changes.is_empty();
+        run.stage(Stage::ApplyFix, async {
+            if diagnosed {
+                for change in &changes {
+                    run.ledger.make(&run.live.rig, change, run.journal).await?;
+                }
+                run.journal.record(Event::FixApplied { says: fix::says(&diagnosis) });
+            } else {
+                let undos: Vec<_> = undo.iter().filter_map(|mutation| mutation.undo.clone()).collect();
+                run.live.rig.take_back(&undos).await?;
+                run.journal.record(Event::FixApplied {
+                    says: "no diagnosed fix to apply: the faults were taken back".to_owned(),
+                });
+            }
+            Ok(())
+        })
+        .await?;
+        let since = Timestamp::now();
+        let healed = run
+            .stage(Stage::AssertHealed, async {
+                deploy::all_ready(&run.live).await?;
+                checks::assert_healthy(run, since).await
+            })
+            .await;
+        match healed {
+            Ok(says) if diagnosed => run.journal.record(Event::Verified { says }),
+            Ok(_) => {}
+            Err(LabError::Live { what, why, next }) if diagnosed => {
+                return Err(LabError::Live { what: format!("healing with the diagnosed fix: {what}"), why, next });
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(done(diagnosed))
+    }
+}

@@ -1,0 +1,66 @@
+//! `lab gc`: takes back what a killed run left, by its ledger and by the lab's label.
+
+use std::fs;
+
+use diagnoser::Subject;
+
+use crate::{
+    LabError, cluster,
+    ledger::{self, LeftOver},
+    rigs::{Action, Engine, KindCluster, OWNED, is_owned, kinds},
+    root::Root,
+};
+
+/// Takes back what is left and says what was done, a line each. A whole cluster stays; a half-made one goes.
+///
+/// # Errors
+/// When a run is going on, no engine answers, or something cannot be taken back.
+pub async fn collect(root: &Root) -> Result<Vec<String>, LabError> {
+    let _lock = ledger::lock()?;
+    let engine = Engine::connect().await?;
+    let worlds = cluster::worlds(root)?;
+    match KindCluster::connect(&engine, &cluster::config(root, &worlds)).await {
+        Ok(rig) => sweep(&rig).await,
+        Err(LabError::Lacks { .. }) => {
+            // Without a cluster there is nothing left to take back in it.
+            let mut done = KindCluster::remove(&engine).await?;
+            for LeftOver { path, .. } in ledger::left_over() {
+                fs::remove_file(&path).map_err(|error| LabError::file(&path, error))?;
+                done.push(format!("forgot {}: its cluster is gone", path.display()));
+            }
+            Ok(done)
+        }
+        Err(other) => Err(other),
+    }
+}
+
+/// The same in a cluster that is there: what a new run does first.
+///
+/// # Errors
+/// When a run is going on, or something cannot be taken back.
+pub async fn collect_in(rig: &KindCluster) -> Result<Vec<String>, LabError> {
+    let _lock = ledger::lock()?;
+    sweep(rig).await
+}
+
+/// Takes back what ledgers say, then whatever else of the lab's is in the cluster.
+async fn sweep(rig: &KindCluster) -> Result<Vec<String>, LabError> {
+    let mut done = vec![];
+    for LeftOver { path, undos } in ledger::left_over() {
+        rig.take_back(&undos).await?;
+        fs::remove_file(&path).map_err(|error| LabError::file(&path, error))?;
+        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        done.push(format!("took back {} changes of the run {name}", undos.len()));
+    }
+    let mut left: Vec<Subject> = vec![];
+    for kind in kinds().filter(|kind| !kind.namespaced && kind.kind != "Node") {
+        let objects = rig.api.list(kind, None, OWNED).await?;
+        let names =
+            objects.iter().filter(|object| is_owned(object)).filter_map(|object| object["metadata"]["name"].as_str());
+        left.extend(names.map(|name| kind.subject(None, name)));
+    }
+    done.extend(left.iter().map(|subject| format!("deleted {subject}")));
+    let deletions: Vec<Action> = left.into_iter().map(Action::Delete).collect();
+    rig.take_back(&deletions).await?;
+    Ok(done)
+}

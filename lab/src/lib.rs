@@ -1,0 +1,32 @@
+//! The lab: reproduces documented infrastructure failures, records them, and scores the diagnoser on them.
+//!
+//! Reading order: [`scenario`] (what is broken, and the truth), [`faults`] (how), [`rigs`] (where), [`gate`] (a live run,
+//! stage by stage), [`collect`] (what is seen of it), [`recording`] (a run kept as files), [`replay`] (the one loop in which
+//! the diagnoser asks and is answered), [`score`] and [`suite`] (the judgement), [`report`] (what a person reads), [`cli`].
+//! What may not enter: a diagnosis. The lab knows the truth and the diagnoser must not; the arrow points one way only.
+
+pub mod build_images;
+pub mod cli;
+pub mod cluster;
+pub mod collect;
+pub mod doctor;
+pub mod error;
+pub mod events;
+pub mod evidence_folder;
+pub mod exit;
+pub mod faults;
+pub mod fix;
+pub mod gate;
+pub mod gc;
+pub mod ledger;
+pub mod recording;
+pub mod replay;
+pub mod report;
+pub mod rigs;
+pub mod root;
+pub mod scenario;
+pub mod score;
+pub mod suite;
+
+pub use cli::main;
+pub use error::LabError;

@@ -1,0 +1,37 @@
+//! What a person or a program reads: one form, one file. Reports only show; they decide nothing.
+
+pub mod json;
+mod layout;
+pub mod list;
+mod path;
+mod place;
+pub mod progress;
+pub mod reference;
+pub mod suite;
+pub mod terminal;
+mod unknown;
+
+use std::{
+    env,
+    io::{self, IsTerminal, Write},
+};
+
+pub use layout::Style;
+
+/// Writes an answer to stdout. A reader that has gone away (`lab list | head`) is not an error.
+pub fn print(text: &str) {
+    let mut out = io::stdout().lock();
+    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    if let Err(error) = written
+        && error.kind() != io::ErrorKind::BrokenPipe
+    {
+        tracing::error!("stdout: {error}");
+    }
+}
+
+/// The style that stdout deserves: colour where a person looks at a terminal and has not said no to it.
+pub fn stdout_style() -> Style {
+    let set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
+    let dumb = env::var_os("TERM").is_some_and(|term| term == "dumb");
+    if io::stdout().is_terminal() && !set("NO_COLOR") && !dumb { Style::Colour } else { Style::Plain }
+}

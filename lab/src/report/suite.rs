@@ -1,0 +1,32 @@
+//! Many scenarios scored together: one line of totals, then a line for each that is not exact.
+
+use std::fmt::Write;
+
+use super::layout::{Style, ends, hang, width};
+use crate::{score::Outcome, suite::Suite};
+
+/// The report of a suite.
+pub fn render(suite: &Suite, style: Style) -> String {
+    let exact = suite.count(Outcome::Exact);
+    let all = suite.scenarios.len();
+    let controls = suite.scenarios.iter().filter(|row| row.control);
+    let (quiet, of) =
+        controls.fold((0, 0), |(quiet, of), row| (quiet + usize::from(row.outcome == Outcome::Exact), of + 1));
+    let mut line = format!("{}  {exact}/{all}", suite.mode);
+    for outcome in Outcome::ALL {
+        let count = suite.count(outcome);
+        if count > 0 || matches!(outcome, Outcome::Exact | Outcome::Wrong) {
+            write!(line, "  {outcome} {count}").ok();
+        }
+    }
+    write!(line, "  controls {quiet}/{of} healthy").ok();
+    let mut out = ends(&line, &format!("{:.1} s", suite.seconds));
+    let rest: Vec<_> = suite.scenarios.iter().filter(|row| row.outcome != Outcome::Exact).collect();
+    let widest = rest.iter().map(|row| width(&row.name)).max().unwrap_or_default();
+    for row in rest {
+        let outcome = row.outcome.id();
+        let text = hang(&format!("  {:<widest$}   ", row.name), &format!("{outcome}: {}", row.says));
+        out.push_str(&text.replacen(outcome, &style.bad(outcome), 1));
+    }
+    out
+}

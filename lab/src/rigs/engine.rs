@@ -1,0 +1,179 @@
+//! The container engine: which of its containers are the lab's nodes, and running commands in them.
+
+use std::{collections::HashMap, time::Duration};
+
+use bollard::{
+    Docker,
+    container::LogOutput,
+    errors::Error,
+    exec::{CreateExecOptions, StartExecResults},
+    models::NetworkCreateRequest,
+    query_parameters::{ListContainersOptions, RemoveContainerOptions},
+};
+use futures::StreamExt;
+use tokio::time::timeout;
+
+use crate::LabError;
+
+/// How long the engine may take to say that it is there.
+const HELLO: Duration = Duration::from_secs(5);
+
+/// A connection to the container engine.
+#[derive(Clone)]
+pub struct Engine(Docker);
+
+/// What a command printed, and how it ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Output {
+    /// Its exit code; 0 is success.
+    pub code: i64,
+    /// What it wrote to stdout.
+    pub stdout: String,
+    /// What it wrote to stderr.
+    pub stderr: String,
+}
+
+impl Output {
+    /// Its stdout where it succeeded.
+    ///
+    /// # Errors
+    /// In words, when it failed.
+    pub fn ok(self) -> Result<String, String> {
+        if self.code == 0 { Ok(self.stdout) } else { Err(self.why()) }
+    }
+
+    /// Why it failed: its last line on stderr, or its exit code.
+    pub fn why(&self) -> String {
+        match self.stderr.trim().lines().last() {
+            Some(line) => line.to_owned(),
+            None if self.code == 124 => "timed out".to_owned(),
+            None => format!("exit code {}", self.code),
+        }
+    }
+}
+
+impl Engine {
+    /// Connects, as `docker` would (DOCKER_HOST is honoured). Old engines refuse newer API versions, so the version is agreed
+    /// upon first.
+    ///
+    /// # Errors
+    /// When none answers.
+    pub async fn connect() -> Result<Self, LabError> {
+        let lacks = |why: String| LabError::Lacks {
+            what: format!("no container engine answers: {why}"),
+            command: "images/engine/start.sh   (as root, on Debian), or start yours".to_owned(),
+        };
+        let docker = Docker::connect_with_defaults().map_err(|error| lacks(error.to_string()))?;
+        match timeout(HELLO, docker.negotiate_version()).await {
+            Ok(Ok(docker)) => Ok(Self(docker)),
+            Ok(Err(error)) => Err(lacks(error.to_string())),
+            Err(_) => Err(lacks(format!("it is silent for {} s", HELLO.as_secs()))),
+        }
+    }
+
+    /// The engine's version: `20.10.24`.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn version(&self) -> Result<String, LabError> {
+        let version = self.0.version().await.map_err(|error| failed("asking the engine's version", &error))?;
+        Ok(version.version.unwrap_or_default())
+    }
+
+    /// The id of an image; `None` where the engine does not have it.
+    pub async fn image(&self, name: &str) -> Option<String> {
+        self.0.inspect_image(name).await.ok()?.id
+    }
+
+    /// The names of all containers, running or not, that carry this label.
+    ///
+    /// # Errors
+    /// When the engine does not answer.
+    pub async fn containers(&self, label: &str) -> Result<Vec<String>, LabError> {
+        let filters = HashMap::from([("label".to_owned(), vec![label.to_owned()])]);
+        let options = ListContainersOptions { all: true, filters: Some(filters), ..Default::default() };
+        let found =
+            self.0.list_containers(Some(options)).await.map_err(|error| failed("listing containers", &error))?;
+        let names = found.into_iter().filter_map(|container| container.names?.into_iter().next());
+        let mut names: Vec<String> = names.map(|name| name.trim_start_matches('/').to_owned()).collect();
+        names.sort();
+        Ok(names)
+    }
+
+    /// Removes a container with its anonymous volumes.
+    ///
+    /// # Errors
+    /// When the engine refuses.
+    pub async fn remove_container(&self, name: &str) -> Result<(), LabError> {
+        let options = RemoveContainerOptions { force: true, v: true, ..Default::default() };
+        let removed = self.0.remove_container(name, Some(options)).await;
+        removed.map_err(|error| failed(&format!("removing the container {name}"), &error))
+    }
+
+    /// Whether there is a network of this name.
+    pub async fn has_network(&self, name: &str) -> bool {
+        self.0.inspect_network(name, None).await.is_ok()
+    }
+
+    /// Makes a network for the lab's own containers, labelled as the lab's.
+    ///
+    /// # Errors
+    /// When the engine refuses.
+    pub async fn create_network(&self, name: &str) -> Result<(), LabError> {
+        let labels = HashMap::from([(super::LABEL.to_owned(), "lab".to_owned())]);
+        let request = NetworkCreateRequest { name: name.to_owned(), labels: Some(labels), ..Default::default() };
+        let made = self.0.create_network(request).await;
+        made.map(drop).map_err(|error| failed(&format!("making the network {name}"), &error))
+    }
+
+    /// Removes a network.
+    ///
+    /// # Errors
+    /// When the engine refuses, for example while a container is attached.
+    pub async fn remove_network(&self, name: &str) -> Result<(), LabError> {
+        let removed = self.0.remove_network(name).await;
+        removed.map_err(|error| failed(&format!("removing the network {name}"), &error))
+    }
+
+    /// Runs a command in a container and waits for its end.
+    ///
+    /// # Errors
+    /// When the engine cannot start it. A command that fails is an [`Output`] like any other.
+    pub async fn exec(&self, container: &str, command: Vec<String>) -> Result<Output, LabError> {
+        let shown = command.first().cloned().unwrap_or_default();
+        self.attached(container, command)
+            .await
+            .map_err(|error| failed(&format!("running {shown} in {container}"), &error))
+    }
+
+    async fn attached(&self, container: &str, command: Vec<String>) -> Result<Output, Error> {
+        let options = CreateExecOptions {
+            cmd: Some(command),
+            attach_stdout: Some(true),
+            attach_stderr: Some(true),
+            ..Default::default()
+        };
+        let exec = self.0.create_exec(container, options).await?;
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        if let StartExecResults::Attached { mut output, .. } = self.0.start_exec(&exec.id, None).await? {
+            while let Some(chunk) = output.next().await {
+                match chunk? {
+                    LogOutput::StdErr { message } => err.extend_from_slice(&message),
+                    LogOutput::StdOut { message } | LogOutput::Console { message } => out.extend_from_slice(&message),
+                    LogOutput::StdIn { .. } => {}
+                }
+            }
+        }
+        let code = self.0.inspect_exec(&exec.id).await?.exit_code.unwrap_or(-1);
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        Ok(Output { code, stdout: text(out), stderr: text(err) })
+    }
+}
+
+fn failed(what: &str, error: &Error) -> LabError {
+    LabError::Live {
+        what: what.to_owned(),
+        why: error.to_string(),
+        next: "lab doctor says what is missing; lab down and lab up make the cluster anew.".to_owned(),
+    }
+}

@@ -1,0 +1,230 @@
+//! A world that runs, or is about to, in the lab's own cluster: what faults, checks and collectors work on.
+
+use std::fs;
+
+use diagnoser::Subject;
+use serde_json::Value;
+
+use super::{
+    action::subject_of,
+    api::missing,
+    kind::KindCluster,
+    kind_of,
+    node::{inside, pod_subject, running_container},
+};
+use crate::{
+    LabError,
+    scenario::{HttpSymptom, World},
+};
+
+/// How long a probe waits for an answer, as the workload program takes it.
+const PATIENCE: &str = "3s";
+
+/// The workload program, on every node.
+pub const WORKLOAD: &str = "/run/tools/usr/local/bin/workload";
+
+/// A world on a rig.
+pub struct Live {
+    /// Where it runs.
+    pub rig: KindCluster,
+    /// What it is.
+    pub world: World,
+    /// Its objects, as they are applied, with their subjects.
+    pub objects: Vec<(Subject, Value)>,
+}
+
+/// The objects of a world's manifests, images filled in.
+///
+/// # Errors
+/// When the file does not parse, an object has no name or a kind the lab does not handle, or lacks the lab's label.
+pub fn manifests(world: &World) -> Result<Vec<(Subject, Value)>, LabError> {
+    let path = &world.manifests;
+    let mut text = fs::read_to_string(path).map_err(|error| LabError::file(path, error))?;
+    for (name, image) in &world.images {
+        text = text.replace(&format!("${{{name}}}"), image);
+    }
+    let broken = |what: String| LabError::BadInput {
+        place: path.display().to_string(),
+        what,
+        next: "Every object has a name, a known kind, and the label app.kubernetes.io/managed-by: lab.".to_owned(),
+    };
+    let objects: Vec<Value> = serde_saphyr::from_multiple(&text).map_err(|error| broken(error.to_string()))?;
+    let mut found = vec![];
+    for object in objects.into_iter().filter(|object| !object.is_null()) {
+        let subject = subject_of(&object)?;
+        if !super::is_owned(&object) {
+            return Err(broken(format!("{subject} lacks the lab's label")));
+        }
+        found.push((subject, object));
+    }
+    Ok(found)
+}
+
+impl Live {
+    /// The namespaces of the world, sorted.
+    pub fn namespaces(&self) -> Vec<String> {
+        let names =
+            self.objects.iter().filter(|(subject, _)| subject.is("namespace")).map(|(subject, _)| subject.name.clone());
+        let mut names: Vec<String> = names.collect();
+        names.sort();
+        names
+    }
+
+    /// The one object of this kind and name in the world.
+    ///
+    /// # Errors
+    /// When the world has none, or several of that name.
+    pub fn find(&self, kind: &str, name: &str) -> Result<&Subject, LabError> {
+        let of_kind: Vec<&Subject> =
+            self.objects.iter().map(|(subject, _)| subject).filter(|subject| subject.is(kind)).collect();
+        let named: Vec<&&Subject> = of_kind.iter().filter(|subject| subject.name == name).collect();
+        match named[..] {
+            [one] => Ok(one),
+            [] => Err(LabError::unknown_name(
+                "object in this world",
+                name,
+                of_kind.iter().map(|subject| subject.name.as_str()),
+                format!("The manifests of the world `{}` list its objects.", self.world.name),
+            )),
+            _ => Err(LabError::BadInput {
+                place: format!("{kind} {name}"),
+                what: "several objects of the world have this name".to_owned(),
+                next: "Faults name objects; give them different names.".to_owned(),
+            }),
+        }
+    }
+
+    /// An object as it is now.
+    ///
+    /// # Errors
+    /// When it does not exist or the API server does not answer.
+    pub async fn read(&self, subject: &Subject) -> Result<Value, LabError> {
+        self.rig.api.get(subject).await?.ok_or_else(|| missing(subject))
+    }
+
+    /// The pods that a workload's selector selects and that are not being deleted, by age, newest first.
+    ///
+    /// # Errors
+    /// When the workload does not exist or the API server does not answer.
+    pub async fn pods(&self, workload: &Subject) -> Result<Vec<Value>, LabError> {
+        let object = self.read(workload).await?;
+        let labels = object.pointer("/spec/selector/matchLabels").and_then(Value::as_object);
+        let selector: Vec<String> = labels
+            .into_iter()
+            .flatten()
+            .map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default()))
+            .collect();
+        let listed = self.rig.api.list(kind_of("pod")?, workload.namespace.as_deref(), &selector.join(",")).await?;
+        let mut pods: Vec<Value> =
+            listed.into_iter().filter(|pod| pod.pointer("/metadata/deletionTimestamp").is_none()).collect();
+        pods.sort_by_key(|pod| {
+            std::cmp::Reverse(pod["metadata"]["creationTimestamp"].as_str().unwrap_or_default().to_owned())
+        });
+        Ok(pods)
+    }
+
+    /// A pod of a workload whose container runs.
+    ///
+    /// # Errors
+    /// When none does.
+    pub async fn running_pod(&self, workload: &Subject) -> Result<Value, LabError> {
+        let pods = self.pods(workload).await?;
+        pods.into_iter().find(|pod| running_container(pod).is_some()).ok_or_else(|| LabError::Live {
+            what: format!("looking for a pod of {workload}"),
+            why: "no container of it runs".to_owned(),
+            next: "Run it again; with --keep the world stays up to look around in.".to_owned(),
+        })
+    }
+
+    /// A running pod of another workload on the same node as this pod.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub async fn neighbour_of(&self, pod: &Value) -> Result<Value, LabError> {
+        let (own, node) = (pod.pointer("/metadata/namespace"), pod.pointer("/spec/nodeName"));
+        for (workload, _) in self.objects.iter().filter(|(subject, _)| subject.is("deployment")) {
+            if own.is_none_or(|own| own != workload.namespace())
+                && let Ok(other) = self.running_pod(workload).await
+                && other.pointer("/spec/nodeName") == node
+            {
+                return Ok(other);
+            }
+        }
+        Err(LabError::Live {
+            what: format!("looking for a neighbour of {}", pod_subject(pod)),
+            why: "no workload of another namespace runs on its node".to_owned(),
+            next: "The world needs one to probe from.".to_owned(),
+        })
+    }
+
+    /// The messages of warnings about an object, oldest first.
+    ///
+    /// # Errors
+    /// When the API server does not answer.
+    pub async fn warnings(&self, subject: &Subject) -> Result<Vec<(String, String)>, LabError> {
+        let events = self.rig.api.list(kind_of("event")?, subject.namespace.as_deref(), "").await?;
+        let text = |event: &Value, key: &str| event[key].as_str().unwrap_or_default().to_owned();
+        let about = events.into_iter().filter(|event| {
+            event["type"] == "Warning"
+                && event["involvedObject"]["name"] == subject.name.as_str()
+                && event["involvedObject"]["kind"].as_str().is_some_and(|kind| kind.eq_ignore_ascii_case(&subject.kind))
+        });
+        let mut found: Vec<Value> = about.collect();
+        found.sort_by_key(|event| text(event, "lastTimestamp"));
+        Ok(found.iter().map(|event| (text(event, "reason"), text(event, "message"))).collect())
+    }
+
+    /// Makes HTTP requests from their places, one after the other, and says how each ended: lines of `probes.json`.
+    ///
+    /// # Errors
+    /// When a place has no running pod, or its node cannot be reached. A request that fails is a result.
+    pub async fn fetch(&self, requests: &[&HttpSymptom]) -> Result<Vec<Value>, LabError> {
+        let mut probes = vec![];
+        for request in requests {
+            let pod = self.running_pod(self.world.place(&request.from)?).await?;
+            let command =
+                format!("{WORKLOAD} fetch --timeout {PATIENCE} --method {} '{}'", request.method, request.url);
+            probes.extend(self.probe(&pod, &command).await?);
+        }
+        Ok(probes)
+    }
+
+    /// Runs a probe in a pod's network, with the pod's own resolver, and reads the lines it prints.
+    ///
+    /// # Errors
+    /// When the pod does not run, or its node cannot be reached.
+    pub async fn probe(&self, pod: &Value, command: &str) -> Result<Vec<Value>, LabError> {
+        let subject = pod_subject(pod);
+        let node = self.rig.node(pod.pointer("/spec/nodeName").and_then(Value::as_str).unwrap_or_default())?;
+        let container = running_container(pod).ok_or_else(|| missing(&subject))?;
+        let script = inside(container, command);
+        Ok(lines_of(&node.shell(&script).await?, &subject))
+    }
+}
+
+/// The probe lines in an output, with where they were made from.
+pub fn lines_of(text: &str, from: &Subject) -> Vec<Value> {
+    let lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    lines
+        .filter(Value::is_object)
+        .map(|mut line| {
+            line["from"] = from.to_string().into();
+            line
+        })
+        .collect()
+}
+
+/// Whether every replica of a Deployment as it is written now is there and available; else what is there.
+pub fn rolled_out(deployment: Option<&Value>) -> Result<(), String> {
+    let Some(deployment) = deployment else { return Err("it does not exist".to_owned()) };
+    let number = |pointer: &str| deployment.pointer(pointer).and_then(Value::as_i64).unwrap_or_default();
+    let wanted = deployment.pointer("/spec/replicas").and_then(Value::as_i64).unwrap_or(1);
+    let (updated, available, all) =
+        (number("/status/updatedReplicas"), number("/status/availableReplicas"), number("/status/replicas"));
+    let seen = number("/status/observedGeneration") >= number("/metadata/generation");
+    if seen && updated == wanted && available == wanted && all == wanted {
+        Ok(())
+    } else {
+        Err(format!("{updated} of {wanted} updated, {available} available, {all} in all"))
+    }
+}

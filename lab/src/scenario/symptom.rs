@@ -1,0 +1,99 @@
+//! What a user of the system sees. A fault whose symptom does not show is unscoreable.
+
+use std::{fmt, time::Duration};
+
+use diagnoser::Subject;
+use jiff::fmt::serde::unsigned_duration::friendly::compact;
+use serde::Deserialize;
+
+use super::ProbeOutcome;
+
+/// What a user sees.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Symptom {
+    /// An HTTP request that comes to this.
+    Http(HttpSymptom),
+    /// A workload whose pods are in this state.
+    Pod(PodSymptom),
+    /// Nothing: a control.
+    None,
+}
+
+/// An HTTP request from a place of the world, and what it comes to.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HttpSymptom {
+    /// The place it is made from, a name of the world's `places`.
+    pub from: String,
+    /// The method.
+    #[serde(default = "get")]
+    pub method: String,
+    /// The URL.
+    pub url: String,
+    /// The status that is answered.
+    #[serde(default)]
+    pub status: Option<u16>,
+    /// How it ends where no answer comes.
+    #[serde(default)]
+    pub outcome: Option<ProbeOutcome>,
+    /// How long it takes at most.
+    #[serde(default, with = "compact::optional")]
+    pub within: Option<Duration>,
+}
+
+/// A workload whose pods are not as they should be.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PodSymptom {
+    /// The workload: `deployment/shop/web`.
+    pub workload: Subject,
+    /// The reason its newest pods' containers give for waiting: `ContainerCreating`.
+    #[serde(default)]
+    pub waiting: Option<String>,
+    /// The reason of an event on its newest pods: `FailedMount`.
+    #[serde(default)]
+    pub event: Option<String>,
+}
+
+fn get() -> String {
+    "GET".to_owned()
+}
+
+impl fmt::Display for HttpSymptom {
+    /// `client GET http://shop.example.test/ 502 within 1s`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} {}", self.from, self.method, self.url)?;
+        if let Some(status) = self.status {
+            write!(f, " {status}")?;
+        }
+        if let Some(outcome) = self.outcome {
+            write!(f, " {outcome}")?;
+        }
+        if let Some(within) = self.within {
+            write!(f, " within {} ms", within.as_millis())?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for PodSymptom {
+    /// `deployment/shop/web waiting ContainerCreating FailedMount`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.workload)?;
+        for state in [&self.waiting, &self.event].into_iter().flatten() {
+            write!(f, " {state}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Symptom {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Http(http) => http.fmt(f),
+            Self::Pod(pod) => pod.fmt(f),
+            Self::None => f.write_str("none"),
+        }
+    }
+}

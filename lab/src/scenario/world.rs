@@ -1,0 +1,102 @@
+//! The healthy system a scenario starts from.
+
+use std::{collections::BTreeMap, fs, path::PathBuf};
+
+use diagnoser::Subject;
+use serde::Deserialize;
+
+use super::{HttpSymptom, yaml};
+use crate::{LabError, error::nearest, root::Root};
+
+/// One world, as its file says.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct World {
+    /// From the file name.
+    #[serde(skip)]
+    pub name: String,
+    /// What it is, in one line.
+    pub title: String,
+    /// The cluster configuration, `kind-configs/<cluster>.yaml`.
+    pub cluster: String,
+    /// The images, by the name that the manifests use as `${name}`.
+    pub images: BTreeMap<String, String>,
+    /// Set-up on nodes, undone at tear-down.
+    #[serde(default)]
+    pub hosts: Vec<HostSetup>,
+    /// Names that the cluster's DNS answers with a Service.
+    #[serde(default)]
+    pub dns: BTreeMap<String, Subject>,
+    /// Where probes are made from.
+    pub places: BTreeMap<String, Subject>,
+    /// What must hold before a fault and after the fix.
+    pub healthy: Vec<Check>,
+    /// The objects; the path in the file is relative to it, here it is whole.
+    pub manifests: PathBuf,
+}
+
+/// Set-up on one node.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HostSetup {
+    /// The node by its role: `worker`, `control-plane`.
+    pub node: String,
+    /// A small file system of its own.
+    pub tmpfs: Tmpfs,
+}
+
+/// A file system in memory.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tmpfs {
+    /// Where it is mounted.
+    pub path: String,
+    /// As mount(8) writes it: `64m`.
+    pub size: String,
+    /// How many inodes it has.
+    pub inodes: u64,
+}
+
+/// Something that must hold.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Check {
+    /// An HTTP request comes to this.
+    Http(HttpSymptom),
+}
+
+impl World {
+    /// Reads a world and finds its manifests.
+    ///
+    /// # Errors
+    /// When there is no world of this name, or its file does not parse.
+    pub fn load(root: &Root, name: &str) -> Result<Self, LabError> {
+        let path = root.worlds().join(format!("{name}.yaml"));
+        let shown = root.shown(&path);
+        let text = fs::read_to_string(&path).map_err(|error| LabError::BadInput {
+            place: shown.clone(),
+            what: format!("the world `{name}` cannot be read: {error}"),
+            next: "Name a world of scenarios/worlds/ in the scenario.".to_owned(),
+        })?;
+        let world: Self = yaml::parse(&shown, &text)?;
+        let manifests = root.worlds().join(&world.manifests);
+        Ok(Self { name: name.to_owned(), manifests, ..world })
+    }
+
+    /// The workload that stands at a place.
+    ///
+    /// # Errors
+    /// When the world has no such place.
+    pub fn place(&self, name: &str) -> Result<&Subject, LabError> {
+        self.places.get(name).ok_or_else(|| LabError::UnknownName {
+            kind: "place",
+            name: name.to_owned(),
+            nearest: nearest(name, self.places.keys().map(String::as_str)),
+            all: format!(
+                "the world `{}` has: {}",
+                self.name,
+                self.places.keys().cloned().collect::<Vec<_>>().join(", ")
+            ),
+        })
+    }
+}

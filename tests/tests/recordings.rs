@@ -1,0 +1,46 @@
+//! Every folder of recordings/ is a test (build.rs makes them): the diagnosis of the real run is exact, and stays so when
+//! everything has another name or stands in another order.
+
+use lab::{recording::Recording, replay, scenario, scenario::Truth, score::Outcome, score::score};
+use lab_tests::{
+    metamorphosis::{rename, renamed, renaming, reordered},
+    root,
+};
+
+include!(concat!(env!("OUT_DIR"), "/recordings.rs"));
+
+fn check(name: &str) {
+    let Recording { scenario, evidence, history, meta } =
+        Recording::load(&root().recordings().join(name)).expect("a recording");
+    let today = scenario::find(&root(), name).expect("a recording is of a scenario");
+    assert_eq!(scenario.truth, today.truth, "the scenario has changed since; record it again");
+    assert!(!history.is_empty() && !meta.components.is_empty(), "it says what happened, and with which components");
+
+    let diagnose = |files| replay::diagnose(files, replay::NOT_RECORDED).expect("the evidence can be read");
+    let plain = diagnose(evidence.clone());
+    assert_eq!(score(&scenario.truth, &plain), Outcome::Exact, "{plain:#?}");
+    assert_eq!(plain, diagnose(evidence.clone()), "the same evidence, the same answer");
+    assert_eq!(plain.roots(), diagnose(reordered(&evidence)).roots(), "in another order");
+
+    let names = renaming(&evidence);
+    let other = diagnose(renamed(&evidence, &names));
+    let said: Vec<String> = other.roots().iter().map(|(cause, subject)| format!("{cause} in {subject}")).collect();
+    let wanted: Vec<String> = match &scenario.truth {
+        Truth::Healthy => vec![],
+        Truth::Roots(roots) => roots
+            .iter()
+            .map(|root| format!("{} in {}", root.cause, rename(&root.subject.to_string(), &names)))
+            .collect(),
+    };
+    assert_eq!((other.verdict, said), (plain.verdict, wanted), "under other names");
+}
+
+#[test]
+fn all_together_stay_small() {
+    fn bytes(folder: &std::path::Path) -> u64 {
+        let entries = std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
+        entries.map(|path| if path.is_dir() { bytes(&path) } else { path.metadata().expect("a file").len() }).sum()
+    }
+    let total = bytes(&root().recordings());
+    assert!(total < 40 << 20, "all recordings together are {} MiB, 40 are allowed", total >> 20);
+}
