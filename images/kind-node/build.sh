@@ -11,10 +11,11 @@ bin=$out/bin
 inputs=$(hash_of kind-node)
 fresh "$name" "$inputs" && [ -x "$bin/kind" ] && exit 0
 say "building $name"
+need go golang; need gcc gcc; need python3 python3
 mkdir -p "$bin" "$out"/{mod,etcd,img,ctx}
 export GOTOOLCHAIN=local CGO_ENABLED=0 GOFLAGS=-buildvcs=false
 
-go_install() { [ -x "$bin/$1" ] || { say "  $1"; GOBIN=$bin go install -ldflags '-s -w' "$2"; }; }
+go_install() { [ -x "$bin/$1" ] || { say "  $1"; GOBIN=$bin quiet go install -ldflags '-s -w' "$2"; }; }
 
 # 1. Kubernetes' own programs, from a module that pins the staging modules to the same release.
 kubernetes() {
@@ -22,7 +23,7 @@ kubernetes() {
   for c in "${commands[@]}"; do [ -x "$bin/$c" ] || break; c=; done
   [ -z "$c" ] && return
   say "  kubernetes $version (about 12 minutes the first time)"
-  cd "$out/mod"
+  cd "$out/mod" || return
   export GOFLAGS="$GOFLAGS -mod=mod"
   staging=v0.${version#1.}
   gomod=$(go mod download -json "k8s.io/kubernetes@v$version" | sed -nE 's/^\s*"GoMod": "(.*)",?$/\1/p')
@@ -37,7 +38,7 @@ kubernetes() {
     printf '\tk8s.io/kubernetes/cmd/%s\n' "${commands[@]}"
     echo ")"
   } >go.mod
-  go mod tidy 2>/dev/null
+  quiet go mod tidy
   flags="-s -w"
   for c in k8s.io/component-base/version k8s.io/client-go/pkg/version; do
     flags+=" -X $c.gitVersion=v$version -X $c.gitMajor=1 -X $c.gitMinor=$(cut -d. -f2 <<<"$version") -X $c.gitTreeState=archive"
@@ -49,36 +50,36 @@ kubernetes() {
 etcd() {
   [ -x "$bin/etcd" ] && return
   say "  etcd"
-  cd "$out/etcd"
+  cd "$out/etcd" || return
   printf 'module local/etcd\ngo 1.25.0\nrequire go.etcd.io/etcd/server/v3 v3.6.5\ntool go.etcd.io/etcd/server/v3\n' >go.mod
-  GOFLAGS="$GOFLAGS -mod=mod" go mod tidy 2>/dev/null
+  GOFLAGS="$GOFLAGS -mod=mod" quiet go mod tidy
   GOFLAGS="$GOFLAGS -mod=mod" go build -ldflags '-s -w' -o "$bin/etcd" go.etcd.io/etcd/server/v3
 }
 
 # 2. The component images as archives, under the names that kubeadm expects.
 components() {
-  local b=/usr/local/bin i=$out/img c list
-  rootfs "$out/node.tar" systemd,systemd-sysv,dbus,bash,ca-certificates,conntrack,curl,e2fsprogs,ethtool,iproute2,iptables,ipset,jq,kmod,libseccomp2,mount,nftables,procps,socat,tcpdump,util-linux,containerd,runc,containernetworking-plugins
-  rootfs "$out/component.tar" iproute2,iptables,nftables,conntrack,kmod,ca-certificates,curl,jq
+  local b=/usr/local/bin i=$out/img base c list
+  base=$(rootfs component ca-certificates,conntrack,curl,iproute2,iptables,jq,kmod,nftables)
   list=$("$bin/kubeadm" config images list --kubernetes-version "v$version" 2>/dev/null)
   ref() { grep -E "/$1:" <<<"$list" | head -1; }
-  archive() { python3 "$here/mkimg.py" "$@" >/dev/null; }
+  archive() { python3 "$here/mkimg.py" "$@"; }
   [ -x "$out/pause" ] || gcc -O2 -static -o "$out/pause" "$here/pause.c"
   for c in kube-apiserver kube-controller-manager kube-scheduler; do
     archive "$i/$c.tar" "$(ref $c)" --add "$bin/$c:$b/$c"
   done
-  archive "$i/kube-proxy.tar" "$(ref kube-proxy)" --layer "$out/component.tar" --add "$bin/kube-proxy:$b/kube-proxy"
+  archive "$i/kube-proxy.tar" "$(ref kube-proxy)" --layer "$base" --add "$bin/kube-proxy:$b/kube-proxy"
   archive "$i/etcd.tar" "$(ref etcd)" --add "$bin/etcd:$b/etcd"
-  archive "$i/coredns.tar" "$(ref coredns)" --layer "$out/component.tar" --add "$bin/coredns:/coredns" --entrypoint /coredns
+  archive "$i/coredns.tar" "$(ref coredns)" --layer "$base" --add "$bin/coredns:/coredns" --entrypoint /coredns
   archive "$i/pause.tar" "$(ref pause)" --add "$out/pause:/pause" --entrypoint /pause
-  archive "$i/node-network.tar" docker.io/local/node-network:1 --layer "$out/component.tar" --entrypoint "$b/node-network" \
+  archive "$i/node-network.tar" docker.io/local/node-network:1 --layer "$base" --entrypoint "$b/node-network" \
     --add "$here/node-network.sh:$b/node-network" --add "$here/netpol.jq:/usr/local/lib/netpol.jq:644"
   pause_image=$(ref pause)
 }
 
 # 3. The node image: root file system, overlay, and the component images in its containerd.
 node() {
-  local o=$out/overlay c=kind-node-build-$$ t
+  local o=$out/overlay c=kind-node-build-$$ base t
+  base=$(rootfs node bash,ca-certificates,conntrack,containerd,containernetworking-plugins,curl,dbus,e2fsprogs,ethtool,iproute2,ipset,iptables,jq,kmod,libseccomp2,mount,nftables,procps,runc,socat,systemd,systemd-sysv,tcpdump,util-linux)
   rm -rf "$o"
   cp -a "$here/overlay" "$o"
   mkdir -p "$o/usr/bin"
@@ -86,17 +87,17 @@ node() {
   printf 'v%s' "$version" >"$o/kind/version"
   sed -i "s#sandbox_image = .*#sandbox_image = \"$pause_image\"#" "$o/etc/containerd/config.toml"
   tar -C "$o" --owner=0 --group=0 -cf "$out/ctx/overlay.tar" .
-  ln -f "$out/node.tar" "$out/ctx/node.tar"
+  ln -f "$base" "$out/ctx/node.tar"
   cp "$here/Dockerfile" "$out/ctx/"
-  build lab/node-base:build "$out/ctx"
+  quiet docker build -q -t lab/node-base:build "$out/ctx"
   docker run -d --name "$c" --entrypoint sleep --security-opt seccomp=unconfined lab/node-base:build infinity >/dev/null
+  # The name of the base goes too; its layers are the node image's.
   # shellcheck disable=SC2064
-  trap "docker rm -f -v $c >/dev/null" EXIT
+  trap "docker rm -f -v $c >/dev/null; docker rmi --no-prune lab/node-base:build >/dev/null" EXIT
   docker exec "$c" bash -c 'nohup containerd >/tmp/c.log 2>&1 & for i in $(seq 40); do [ -S /run/containerd/containerd.sock ] && exit 0; sleep .5; done; cat /tmp/c.log; exit 1'
   for t in "$out"/img/*.tar; do docker exec -i "$c" ctr -n k8s.io images import --no-unpack - <"$t" >/dev/null; done
   docker exec "$c" bash -c 'for i in $(ctr -n k8s.io images ls -q | grep -v ^sha256); do ctr -n k8s.io images label $i io.cri-containerd.pinned=pinned; done >/dev/null; pkill -x containerd; while pgrep -r S,R,D -x containerd >/dev/null; do sleep .1; done; rm -rf /run/containerd /tmp/c.log'
   docker commit --change 'ENTRYPOINT ["/usr/local/bin/entrypoint","/sbin/init"]' --change "LABEL lab.inputs=$inputs" "$c" "$name" >/dev/null
-  docker rmi lab/node-base:build >/dev/null 2>&1 || true
 }
 
 (kubernetes)

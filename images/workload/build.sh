@@ -7,10 +7,11 @@ fresh "$name" "$inputs" && exit 0
 say "building $name"
 context=$CACHE/images/workload
 mkdir -p "$context"
-rootfs "$CACHE/images/toolbox.tar" ca-certificates,conntrack,curl,dnsutils,iproute2,iputils-ping,netcat-openbsd,procps,tcpdump
+tar=$(rootfs toolbox ca-certificates,conntrack,curl,dnsutils,iproute2,iputils-ping,netcat-openbsd,procps,tcpdump)
+need cargo cargo
 # Statically linked, so that a machine with a newer C library than the image's can build it.
 host=$(rustc -vV | sed -n 's/^host: //p')
 (cd "$IMAGES/.." && RUSTFLAGS='-C target-feature=+crt-static' cargo build --quiet --release -p workload --target "$host" --target-dir "$CACHE/images/workload-target")
-ln -f "$CACHE/images/toolbox.tar" "$context/rootfs.tar"
+ln -f "$tar" "$context/rootfs.tar"
 cp "$CACHE/images/workload-target/$host/release/workload" "$IMAGES/workload/Dockerfile" "$context/"
 image "$name" "$inputs" "$context"

@@ -10,8 +10,8 @@
 //! apart: `drop` rises; `dmesg | grep conntrack`.
 //!
 //! # Fix
-//! Flush stale entries (`conntrack -F`) to restore service, then raise `net.netfilter.nf_conntrack_max`, shorten the time-outs,
-//! or stop whoever opens that many connections.
+//! Delete the entries of whoever holds most of them (`conntrack -D -s NETWORK`; `conntrack -F` cuts everybody's translated
+//! connections as well), then raise `net.netfilter.nf_conntrack_max`, shorten the time-outs, or stop whoever opens that many.
 //!
 //! # Who acts
 //! Whoever runs the nodes (platform or network).
@@ -106,14 +106,44 @@ fn examine(model: &Model<'_>, host: &str) -> State {
     let mut evidence = filled.to_vec();
     evidence.push(rising);
     evidence.extend(kernel_log(model, host));
-    let flush = Change::Run { host: host.to_owned(), command: vec!["conntrack".to_owned(), "-F".to_owned()] };
-    let fix = Fix {
-        summary: format!(
-            "Flush the stale entries on {host}, then raise net.netfilter.nf_conntrack_max or stop whoever fills it"
-        ),
-        patch: vec![flush],
+    let (fix, wants) = fix(model, host, count, &mut evidence);
+    State::Holds(Box::new(Proof { evidence, fix, wants, changed: None }))
+}
+
+/// Deletes the entries of whoever holds most of the table; where that is not known, all.
+fn fix(model: &Model<'_>, host: &str, count: u64, evidence: &mut Vec<Citation>) -> (Fix, Vec<Lack>) {
+    const FACT: &str = "conntrack-sources";
+    let then = "then raise net.netfilter.nf_conntrack_max or stop whoever fills it";
+    let run = |words: &[&str]| {
+        let command = words.iter().map(|word| (*word).to_owned()).collect();
+        vec![Change::Run { host: host.to_owned(), command }]
     };
-    State::Holds(Box::new(Proof { evidence, fix, wants: vec![], changed: None }))
+    let all = || Fix {
+        summary: format!("Flush the connection tracking table of {host}, {then}"),
+        patch: run(&["conntrack", "-F"]),
+    };
+    match model.evidence.hosts.text(host, FACT) {
+        Fact::Missed(why) => {
+            (all(), vec![Lack::host_fact(host, FACT, "conntrack -L, counted by source network,", why)])
+        }
+        Fact::Seen(text) => {
+            let mut rows = text.lines().enumerate().filter_map(|(i, line)| {
+                let (entries, network) = line.trim().split_once(' ')?;
+                Some((i + 1, entries.parse::<u64>().ok()?, network.trim()))
+            });
+            // More than half of the table is somebody's; less could be everybody.
+            let Some((line, entries, network)) = rows.find(|(_, entries, _)| entries * 2 > count) else {
+                return (all(), vec![]);
+            };
+            evidence.push(Citation::line(
+                &Hosts::file(host, FACT),
+                line,
+                format!("{entries} entries are from {network}"),
+            ));
+            let summary = format!("Delete the entries from {network} on {host}, {then}");
+            (Fix { summary, patch: run(&["conntrack", "-D", "-s", network]) }, vec![])
+        }
+    }
 }
 
 /// The kernel's own word, where it is about this host's network namespace (or names none).

@@ -28,6 +28,14 @@ const FACTS: [(&str, &str); 14] = [
     ("uname", "uname -a"),
 ];
 
+/// Facts that are taken only when the diagnoser asks, because they cost the node something.
+const ASKED: [(&str, &str); 1] = [("conntrack-sources", SOURCES)];
+
+/// Who the entries of the connection tracking table are from: how many, and the network of their first source address.
+const SOURCES: &str = "conntrack -L 2>/dev/null | awk '{ for (i = 1; i <= NF; i++) if ($i ~ /^src=/) { \
+                       split(substr($i, 5), a, \".\"); n[a[1] \".\" a[2] \".0.0/16\"]++; break } } \
+                       END { for (s in n) print n[s], s }' | sort -rn | head";
+
 const SYSCTL: &str = "sysctl net.netfilter.nf_conntrack_count net.netfilter.nf_conntrack_max \
                       net.ipv4.ip_local_port_range net.ipv4.ip_forward net.ipv4.tcp_tw_reuse net.core.somaxconn";
 
@@ -47,8 +55,11 @@ pub(super) async fn collect(live: &Live, begun: Timestamp) -> Result<Part, LabEr
 
 /// One fact of one node, asked for by the diagnoser.
 pub(super) async fn answer(node: &Node, fact: &str) -> Result<Files, String> {
-    let (_, command) =
-        FACTS.iter().find(|(name, _)| *name == fact).ok_or(format!("the lab has no command for `{fact}`"))?;
+    let (_, command) = FACTS
+        .iter()
+        .chain(&ASKED)
+        .find(|(name, _)| *name == fact)
+        .ok_or(format!("the lab has no command for `{fact}`"))?;
     let part = of_one(node, &[(fact, command)], "0").await.map_err(|error| error.to_string())?;
     match part.missed.first() {
         Some(missed) => Err(missed.why.clone()),

@@ -28,6 +28,22 @@ const WINDOW: Duration = Duration::from_secs(2);
 /// From which share of the maximum the table counts as full.
 const FULL: f64 = 0.95;
 
+/// Room that is left where entries give way, for new ones to come in before the first has to.
+const SPARE: u32 = 100;
+/// The addresses of the entries: a range for documentation (RFC 5737), nobody's.
+const NOBODY: &str = "198.51.100.0/24";
+/// Makes room by ending what ends soon anyway, then loads as many entries as the table takes.
+const FILL: &str = r#"
+conntrack -D -p udp; conntrack -D -p icmp
+for state in SYN_SENT SYN_RECV FIN_WAIT CLOSE_WAIT LAST_ACK TIME_WAIT CLOSE; do conntrack -D -p tcp --state $state; done
+max=$(sysctl -n net.netfilter.nf_conntrack_max); count=$(sysctl -n net.netfilter.nf_conntrack_count)
+awk -v n=$((max - count - {spare})) -v flags="{flags}" 'BEGIN { for (i = 0; i < n; i++) {
+  c = "198.51.100." (1 + int(i / 50000)); p = 10000 + i % 50000
+  printf "-A -t 900 %s -s %s -d 203.0.113.10 -r 203.0.113.10 -q %s -p tcp --sport %d --dport 443", flags, c, c, p
+  printf " --reply-port-src 443 --reply-port-dst %d --state ESTABLISHED\n", p } }' | conntrack -R -
+true
+"#;
+
 /// The table of one node at one moment.
 #[derive(Debug, Default)]
 struct Table {
@@ -55,21 +71,14 @@ impl Break for FillConntrack {
     fn mutations<'a>(&'a self, live: &'a Live) -> BoxFuture<'a, Result<Vec<Mutation>, LabError>> {
         Box::pin(async move {
             let node = &live.rig.node(&self.node)?.name;
-            let flags = if self.assured { "ASSURED,SEEN_REPLY" } else { "SEEN_REPLY" };
-            // Addresses of the range for benchmarks (RFC 2544): nobody's. Loading ends with an error when the table is full.
-            let fill = format!(
-                "max=$(sysctl -n net.netfilter.nf_conntrack_max); file=$(mktemp); \
-                 awk -v max=$max -v flags={flags} 'BEGIN {{ for (i = 0; i < max; i++) {{ \
-                   a = sprintf(\"198.18.%d.%d\", i / 256 % 256, i % 256); port = 1024 + int(i / 65536); \
-                   print \"-A -s\", a, \"-d 198.19.0.1 -r 198.19.0.1 -q\", a, \"-p tcp --sport\", port, \"--dport 80\", \
-                   \"--reply-port-src 80 --reply-port-dst\", port, \"--state ESTABLISHED -u\", flags, \"-t 3600\" }} }}' >$file; \
-                 conntrack -R $file >/dev/null 2>&1; rm -f $file; true"
-            );
+            let (flags, spare) = if self.assured { ("-u SEEN_REPLY,ASSURED", 0) } else { ("", SPARE) };
+            let fill = FILL.replace("{flags}", flags).replace("{spare}", &spare.to_string());
             Ok(vec![Mutation::new(
                 format!("fill the connection tracking table of {node}"),
-                Action::shell(node, &fill),
+                Action::shell(node, &format!("{{ {fill} }} >/dev/null 2>&1")),
                 format!("flush the connection tracking table of {node}"),
-                Action::shell(node, "pkill -x conntrack; conntrack -F >/dev/null 2>&1"),
+                // Only these: a flush would also cut connections that go on, and their ends notice late.
+                Action::shell(node, &format!("pkill -x conntrack; conntrack -D -s {NOBODY} >/dev/null 2>&1; true")),
             )])
         })
     }

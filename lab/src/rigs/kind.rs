@@ -10,6 +10,7 @@ use std::{
 
 use diagnoser::Subject;
 use futures::future::try_join_all;
+use serde_json::Value;
 use tokio::process::Command;
 
 use super::{Engine, KubeApi, Node, api::missing};
@@ -23,6 +24,8 @@ pub const NETWORK: &str = "lab";
 pub const CONTAINERS: &str = "io.x-k8s.kind.cluster=lab";
 /// The node image; LAB_NODE_IMAGE names another.
 const NODE_IMAGE: &str = "kindest/node:v1.34.10";
+/// The label of nodes that carry the control plane.
+const CONTROL_PLANE: &str = "node-role.kubernetes.io/control-plane";
 /// Where a node keeps which images were loaded into it.
 const LOADED: &str = "/kind/loaded-images";
 /// Where a node has the workload image's files, for probes from places that have no tools of their own.
@@ -193,47 +196,54 @@ impl KindCluster {
         try_join_all(self.nodes.iter().map(|node| node.shell(&mounted))).await.map(drop)
     }
 
-    /// Sees to it that the cluster's DNS answers these names with Services. CoreDNS is restarted where its file changes,
-    /// because it would take half a minute to notice by itself.
+    /// Sees to it that the cluster's DNS answers these names with Services, from the control plane's node: on a worker, a
+    /// fault of that worker would look like one of names. A rollout makes a change of its file take effect at once.
     ///
     /// # Errors
     /// When CoreDNS has no file in the expected form, or does not come up again.
     pub async fn answer_names(&self, names: &BTreeMap<String, Subject>) -> Result<(), LabError> {
         let config = Subject::namespaced("configmap", "kube-system", "coredns");
+        let deployment = Subject::namespaced("deployment", "kube-system", "coredns");
         let object = self.api.get(&config).await?.ok_or_else(|| missing(&config))?;
-        let text = object.pointer("/data/Corefile").and_then(serde_json::Value::as_str).unwrap_or_default();
-        let rewrites: String = names
-            .iter()
-            .map(|(name, service)| {
-                format!(
-                    "    rewrite name exact {name} {}.{}.svc.cluster.local answer auto\n",
-                    service.name,
-                    service.namespace()
-                )
-            })
-            .collect();
-        let kept: String = text
-            .lines()
-            .filter(|line| !line.trim().starts_with("rewrite name exact"))
-            .map(|line| format!("{line}\n"))
-            .collect();
-        let wanted = kept.replacen(".:53 {\n", &format!(".:53 {{\n{rewrites}"), 1);
-        if wanted.trim() == text.trim() {
+        let text = object.pointer("/data/Corefile").and_then(Value::as_str).unwrap_or_default();
+        let wanted = with_names(text, names);
+        let now = self.api.get(&deployment).await?.ok_or_else(|| missing(&deployment))?;
+        let pinned =
+            now.pointer("/spec/template/spec/nodeSelector").is_some_and(|selector| !selector[CONTROL_PLANE].is_null());
+        if wanted == text && pinned {
             return Ok(());
         }
-        self.api
-            .edit(&config, |object| {
-                object["data"]["Corefile"] = wanted.clone().into();
+        let set = |pointer: &'static str, key: &'static str, value: String| {
+            move |object: &mut Value| {
+                if let Some(map) = object.pointer_mut(pointer).and_then(Value::as_object_mut) {
+                    map.insert(key.to_owned(), value.clone().into());
+                }
                 Ok(())
-            })
+            }
+        };
+        self.api.edit(&config, set("/data", "Corefile", wanted.clone())).await?;
+        self.api.edit(&deployment, set("/spec/template/spec/nodeSelector", CONTROL_PLANE, String::new())).await?;
+        // Only a template that differs is rolled out.
+        self.api
+            .edit(&deployment, set("/spec/template/metadata/labels", "names", format!("v{}", wanted.len())))
             .await?;
-        let pods = self.api.list(super::kind_of("pod")?, Some("kube-system"), "k8s-app=kube-dns").await?;
-        for pod in &pods {
-            self.api.delete(&super::node::pod_subject(pod)).await?;
-        }
-        let deployment = Subject::namespaced("deployment", "kube-system", "coredns");
         self.api.watch(&deployment, "to be ready", Duration::from_secs(60), super::live::rolled_out).await
     }
+}
+
+/// A Corefile that answers these names with Services, and no longer those of before.
+fn with_names(text: &str, names: &BTreeMap<String, Subject>) -> String {
+    let rules = names.iter().map(|(name, service)| {
+        format!(
+            "    rewrite name exact {name} {}.{}.svc.cluster.local answer auto\n",
+            service.name,
+            service.namespace()
+        )
+    });
+    let others =
+        text.lines().filter(|line| !line.trim().starts_with("rewrite name exact")).map(|line| format!("{line}\n"));
+    let first = ".:53 {\n";
+    others.collect::<String>().replacen(first, &format!("{first}{}", rules.collect::<String>()), 1)
 }
 
 /// Runs kind with the lab's network.
@@ -275,7 +285,15 @@ fn reference(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::reference;
+    use super::*;
+
+    #[test]
+    fn names_replace_those_of_before() {
+        let names = BTreeMap::from([("a.test".to_owned(), Subject::namespaced("service", "e", "s"))]);
+        let once = with_names(".:53 {\n    errors\n}\n", &names);
+        assert_eq!(once, ".:53 {\n    rewrite name exact a.test s.e.svc.cluster.local answer auto\n    errors\n}\n");
+        assert_eq!(with_names(&once, &names), once);
+    }
 
     #[test]
     fn image_names_are_made_whole() {
