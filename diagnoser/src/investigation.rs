@@ -6,10 +6,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    causes::{self, Case, Finding, Lack, State},
+    causes::{self, Case, Finding, Lack, Proof, State},
     choice::{self, Choice, Holding},
     diagnosis::{Candidate, Diagnosis, FORMAT, Missing, Next, Noise, RootCause, RuledOut, SymptomSeen, Verdict},
-    evidence::{Evidence, EvidenceError},
+    evidence::{Citation, Evidence, EvidenceError},
     model::Model,
     propagation::explains,
     request::Request,
@@ -101,7 +101,7 @@ impl Investigation {
 
     fn conclude(&self, model: &Model<'_>, symptoms: &[Symptom], looked: Vec<Looked>) -> Diagnosis {
         let onset = symptoms.iter().filter_map(|symptom| symptom.since).min();
-        let holding: Vec<Holding> = looked.iter().filter_map(holding).collect();
+        let holding: Vec<Holding> = looked.iter().filter_map(|looked| holding(model, looked)).collect();
         let explained: BTreeSet<usize> = holding.iter().flat_map(|h| h.explains.iter().copied()).collect();
         let users_explained = (0..symptoms.len()).filter(|i| symptoms[*i].user).all(|i| explained.contains(&i));
         let chosen = match choice::choose(&holding, onset) {
@@ -124,7 +124,7 @@ impl Investigation {
                     cause: root.cause.to_owned(),
                     subject: root.subject.clone(),
                     owner: root.owner.to_owned(),
-                    evidence: root.proof.evidence.clone(),
+                    evidence: once(&root.proof.evidence),
                     explains: root.explains.iter().map(|&i| symptoms[i].id.clone()).collect(),
                     ruled_out: ruled_out(&looked, &root.explains),
                     fix: root.proof.fix.clone(),
@@ -219,14 +219,16 @@ fn look(model: &Model<'_>, symptoms: &[Symptom]) -> Vec<Looked> {
     looked
 }
 
-fn holding(looked: &Looked) -> Option<Holding> {
+fn holding(model: &Model<'_>, looked: &Looked) -> Option<Holding> {
     let State::Holds(proof) = &looked.finding.state else { return None };
+    let changes = model.evidence.changes.iter().filter(|change| change.object == looked.finding.subject);
+    let changed = changes.map(|change| change.time).max().or(proof.changed);
     Some(Holding {
         cause: looked.cause.id(),
         owner: looked.cause.owner(),
         subject: looked.finding.subject.clone(),
         effects: looked.finding.effects.clone(),
-        proof: proof.clone(),
+        proof: Box::new(Proof { changed, ..(**proof).clone() }),
         explains: looked.explains.clone(),
     })
 }
@@ -248,6 +250,12 @@ fn ruled_out(looked: &[Looked], explained: &BTreeSet<usize>) -> Vec<RuledOut> {
     out.sort_by(|a, b| (&a.cause, &a.subject, &a.because).cmp(&(&b.cause, &b.subject, &b.because)));
     out.dedup();
     out
+}
+
+/// Each reading once, in the order of the proof.
+fn once(readings: &[Citation]) -> Vec<Citation> {
+    let mut seen = BTreeSet::new();
+    readings.iter().filter(|reading| seen.insert(*reading)).cloned().collect()
 }
 
 fn noise(holding: &[Holding], chosen: &[usize], verdict: Verdict) -> Vec<Noise> {

@@ -102,7 +102,13 @@ fn is_of_the_form(name: &Path) -> bool {
     match text.split('/').collect::<Vec<_>>()[..] {
         [file] => matches!(
             file,
-            "objects.json" | "probes.json" | "traffic.jsonl" | "alerts.json" | "metrics.csv" | "coverage.json"
+            "changes.json"
+                | "objects.json"
+                | "probes.json"
+                | "traffic.jsonl"
+                | "alerts.json"
+                | "metrics.csv"
+                | "coverage.json"
         ),
         ["logs", file] | ["hosts", _, file] => file.ends_with(".txt"),
         ["services", _, ..] => !text.ends_with('~'),

@@ -86,7 +86,7 @@ fn examine(model: &Model<'_>, host: &str) -> State {
     let filled = [count_at, max_at];
     #[allow(clippy::cast_precision_loss)]
     if (count as f64) < FULL * max as f64 {
-        return State::excluded(format!("its table is not full: {count} of {max}"), filled.to_vec());
+        return State::excluded(format!("{host} has {count} of {max} entries"), filled.to_vec());
     }
     let earlier = hosts.conntrack(host, "conntrack.earlier");
     let later = hosts.conntrack(host, "conntrack");
@@ -101,7 +101,10 @@ fn examine(model: &Model<'_>, host: &str) -> State {
         format!("drop {} -> {}, early_drop {} -> {}", earlier.drop, later.drop, earlier.early_drop, later.early_drop),
     );
     if later.drop <= earlier.drop {
-        return State::excluded("its table is full and nothing is dropped: entries give way", vec![rising]);
+        return State::excluded(
+            format!("the table of {host} is full and nothing is dropped: entries give way"),
+            vec![rising],
+        );
     }
     let mut evidence = filled.to_vec();
     evidence.push(rising);

@@ -177,11 +177,7 @@ fn proof(model: &Model<'_>, policy: &Object, denied: &BTreeMap<Flow, Citation>) 
     let mut wanted: BTreeMap<String, Value> = BTreeMap::new();
     for flow in denied.keys() {
         if let Some(from) = model.object(&flow.from) {
-            let labels: BTreeMap<&str, &str> = from
-                .labels()
-                .into_iter()
-                .filter(|(key, _)| !matches!(*key, "pod-template-hash" | "controller-revision-hash"))
-                .collect();
+            let labels = identity(model, from);
             let rule = json!({
                 "from": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": from.namespace()}},
                           "podSelector": {"matchLabels": labels}}],
@@ -210,6 +206,16 @@ fn proof(model: &Model<'_>, policy: &Object, denied: &BTreeMap<Flow, Citation>) 
         wants: vec![],
         changed: policy.time("/metadata/creationTimestamp"),
     }
+}
+
+/// The labels that tell a pod's workload from others: those its owner selects it by, else all that do not change.
+fn identity<'e>(model: &Model<'e>, pod: &'e Object) -> BTreeMap<&'e str, &'e str> {
+    let owner = model.object(&model.workload_of(pod.subject()));
+    let selected_by = owner.map(|owner| owner.map("/spec/selector/matchLabels")).filter(|labels| !labels.is_empty());
+    selected_by.unwrap_or_else(|| {
+        let passing = ["pod-template-hash", "controller-revision-hash"];
+        pod.labels().into_iter().filter(|(key, _)| !passing.contains(key)).collect()
+    })
 }
 
 /// Probes that met the silence themselves.

@@ -66,7 +66,8 @@ pub(super) fn examine(case: &Case<'_, '_>, resource: &Resource, proof: impl Fn(F
     for pod in model.evidence.objects.of_kind("pod") {
         let Some(host) = pod.text("/spec/nodeName") else { continue };
         let paths = host_paths(pod);
-        if paths.is_empty() {
+        // Where nobody suffers and nobody complains there is nothing to say.
+        if paths.is_empty() || !case.in_scope(pod.subject()) && complaint_of(model, pod).is_none() {
             continue;
         }
         let subject = model.evidence.machine(host);

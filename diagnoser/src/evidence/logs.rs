@@ -23,11 +23,14 @@ impl LogFile {
     }
 }
 
-/// A line of a log, cut to what a report can hold.
+/// What a line says: of a structured line its error or message, otherwise all of it; cut to what a report can hold.
 fn short(line: &str) -> String {
     const MAX: usize = 160;
-    let line = line.trim();
-    if line.chars().count() <= MAX { line.to_owned() } else { line.chars().take(MAX).chain("...".chars()).collect() }
+    let fields: Option<serde_json::Value> = serde_json::from_str(line).ok();
+    let said =
+        fields.as_ref().and_then(|fields| ["error", "message", "msg"].iter().find_map(|key| fields[*key].as_str()));
+    let text = said.filter(|text| !text.is_empty()).unwrap_or(line).trim();
+    if text.chars().count() <= MAX { text.to_owned() } else { text.chars().take(MAX).chain("...".chars()).collect() }
 }
 
 /// All container logs, by pod.

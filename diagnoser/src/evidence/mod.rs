@@ -2,6 +2,7 @@
 //!
 //! Every reading that a check may want is a [`Fact`]: seen, or missed for a stated reason. Missed is never read as absent.
 
+mod changes;
 mod coverage;
 mod hosts;
 mod logs;
@@ -14,6 +15,7 @@ use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
+pub use changes::ObjectChange;
 pub use coverage::Coverage;
 pub use hosts::{ConntrackStats, FileSystem, Hosts, Listener};
 pub use logs::{LogFile, Logs};
@@ -98,6 +100,8 @@ pub struct Evidence {
     pub logs: Logs,
     /// What was asked for and listed empty, and what was not collected (`coverage.json`).
     pub coverage: Coverage,
+    /// When objects were last changed (`changes.json`), oldest first.
+    pub changes: Vec<ObjectChange>,
 }
 
 impl Evidence {
@@ -113,6 +117,10 @@ impl Evidence {
                 "probes.json" => evidence.probes = parse_json(name, text)?,
                 "traffic.jsonl" => evidence.traffic = traffic::parse(text)?,
                 "coverage.json" => evidence.coverage = parse_json(name, text)?,
+                "changes.json" => {
+                    evidence.changes = parse_json(name, text)?;
+                    evidence.changes.sort();
+                }
                 _ => {
                     if let Some(rest) = name.strip_prefix("hosts/") {
                         evidence.hosts.add(rest, text);

@@ -55,9 +55,8 @@ pub struct Symptom {
 
 /// All symptoms, users' first.
 pub fn symptoms(model: &Model<'_>) -> Vec<Symptom> {
-    let requests = requests::symptoms(model);
-    let mut all = probes::symptoms(model, &requests);
-    all.extend(requests);
+    let mut all = requests::symptoms(model);
+    all.extend(probes::symptoms(model, &all));
     all.extend(objects::down_pods(model));
     all.extend(objects::empty_services(model));
     all

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::{
     diagnosis::{Diagnosis, Hop},
-    evidence::{Fact, Hosts, RequestRecord},
+    evidence::{Fact, RequestRecord},
     model::{Model, Relation, is_ready},
     subject::Subject,
     symptoms::Symptom,
@@ -23,12 +23,12 @@ pub(super) fn path(model: &Model<'_>, symptoms: &[Symptom], diagnosis: &Diagnosi
         if !level.iter().any(|subject| seen.insert(subject.clone())) {
             break;
         }
-        if let Some(hop) = hop(model, symptom, &level, &first, &failing) {
+        if let Some(hop) = hop(model, &level, &first, &failing) {
             hops.push(hop);
         }
         level = next(model, &level, &seen);
     }
-    mark_break(&mut hops, diagnosis);
+    mark_break(model, &mut hops, diagnosis);
     hops
 }
 
@@ -86,13 +86,7 @@ fn ingresses(model: &Model<'_>, seen: &BTreeSet<Subject>) -> BTreeSet<Subject> {
     edges.map(|edge| edge.to.clone()).collect()
 }
 
-fn hop(
-    model: &Model<'_>,
-    symptom: &Symptom,
-    level: &BTreeSet<Subject>,
-    first: &Subject,
-    failing: &BTreeSet<&str>,
-) -> Option<Hop> {
+fn hop(model: &Model<'_>, level: &BTreeSet<Subject>, first: &Subject, failing: &BTreeSet<&str>) -> Option<Hop> {
     let subjects: Vec<Subject> = level.iter().cloned().collect();
     match first.kind.as_str() {
         "name" => Some(Hop {
@@ -136,7 +130,6 @@ fn hop(
                 None => None,
             };
             seen.extend(pods_say(model, level));
-            let _ = symptom;
             Some(Hop { name, subjects, seen, reached, broken_after: false })
         }
         // An Ingress is a rule, not a hop.
@@ -191,7 +184,6 @@ fn pods_say(model: &Model<'_>, pods: &BTreeSet<Subject>) -> Vec<String> {
         {
             ports.extend(sockets.into_iter().map(|socket| socket.port));
         }
-        let _ = Hosts::file;
     }
     if !ports.is_empty() {
         says.push(format!("listens {}", ports.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")));
@@ -199,17 +191,26 @@ fn pods_say(model: &Model<'_>, pods: &BTreeSet<Subject>) -> Vec<String> {
     says
 }
 
-/// The fault sits after the last hop known to have been reached, before or at the first that was not.
-fn mark_break(hops: &mut [Hop], diagnosis: &Diagnosis) {
+/// The fault sits after the last hop known to have been reached: behind the root where that is a hop itself, else before
+/// the first hop that the root governs, carries or makes.
+fn mark_break(model: &Model<'_>, hops: &mut [Hop], diagnosis: &Diagnosis) {
     let roots: Vec<&Subject> = diagnosis.root_causes.iter().map(|root| &root.subject).collect();
-    let at_root = hops.iter().position(|hop| hop.subjects.iter().any(|subject| roots.contains(&subject)));
-    let last_reached = hops.iter().rposition(|hop| hop.reached == Some(true));
-    let index = match (at_root, last_reached) {
+    let touches = |hop: &Hop, subject: &Subject| hop.subjects.contains(subject);
+    let reached = hops.iter().rposition(|hop| hop.reached == Some(true));
+    let at_root = hops.iter().position(|hop| roots.iter().any(|root| touches(hop, root)));
+    let governed = || {
+        let below: Vec<&Subject> =
+            roots.iter().flat_map(|root| model.dependents(root)).map(|(subject, _)| subject).collect();
+        let behind = hops.iter().enumerate().skip(reached.map_or(1, |index| index + 1));
+        let mut first = behind.filter(|(_, hop)| below.iter().any(|subject| touches(hop, subject)));
+        first.next().map(|(index, _)| index - 1)
+    };
+    let index = match (at_root, reached) {
         (Some(root), Some(reached)) => Some(root.max(reached)),
         (Some(root), None) => Some(root),
-        (None, reached) => reached,
+        (None, _) => governed().or(reached),
     };
-    if let Some(index) = index.filter(|index| index + 1 < hops.len()) {
+    if let Some(index) = index {
         hops[index].broken_after = true;
     }
 }

@@ -67,10 +67,11 @@ fn correlate(model: &Model<'_>, symptoms: &[Symptom], diagnosis: &Diagnosis) -> 
         return step("correlate", 2, ASKED, "the evidence has no time of onset".to_owned());
     };
     let mut changes: BTreeMap<jiff::Timestamp, BTreeSet<String>> = BTreeMap::new();
-    for object in ["networkpolicy", "pod", "replicaset", "service", "ingress", "configmap"]
-        .into_iter()
-        .flat_map(|kind| model.evidence.objects.of_kind(kind))
-    {
+    for change in &model.evidence.changes {
+        let fields = if change.fields.is_empty() { String::new() } else { format!(" ({})", change.fields.join(", ")) };
+        changes.entry(change.time).or_default().insert(format!("{} changed{fields}", change.object));
+    }
+    for object in ["networkpolicy", "pod"].into_iter().flat_map(|kind| model.evidence.objects.of_kind(kind)) {
         if let Some(time) = object.time("/metadata/creationTimestamp") {
             changes.entry(time).or_default().insert(format!("{} was made", object.subject()));
         }

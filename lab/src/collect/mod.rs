@@ -4,6 +4,7 @@
 //! says what was broken on purpose, and no secret.
 
 mod answer;
+mod changes;
 mod components;
 mod hosts;
 mod logs;

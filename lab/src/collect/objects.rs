@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use futures::future::join_all;
 use serde_json::{Value, json};
 
-use super::{Part, pretty, redact::redact};
+use super::{Part, changes, pretty, redact::redact};
 use crate::{
     LabError,
     rigs::{Kind, Live, kind_of, kinds},
@@ -20,17 +20,21 @@ const LEFT_OUT: [&str; 4] = ["clusterroles", "clusterrolebindings", "roles", "ro
 /// Every object, how many of each resource were listed, and the objects themselves.
 pub(super) async fn collect(live: &Live) -> Result<(Part, BTreeMap<&'static str, usize>, Vec<Value>), LabError> {
     let (mut part, mut listed, mut items) = (Part::default(), BTreeMap::new(), vec![]);
+    let mut changed = vec![];
     let wanted: Vec<&Kind> = kinds().filter(|kind| !LEFT_OUT.contains(&kind.plural)).collect();
     for (kind, result) in wanted.iter().zip(join_all(wanted.iter().map(|kind| list(live, kind))).await) {
         match result {
-            Ok(objects) => {
+            Ok(mut objects) => {
                 listed.insert(kind.plural, objects.len());
+                changed.extend(changes::of(&objects));
+                objects.iter_mut().for_each(redact);
                 items.extend(objects);
             }
             Err(error) => part.miss(kind.plural, error.to_string()),
         }
     }
     part.files.insert("objects.json".to_owned(), as_list(&items));
+    part.files.insert("changes.json".to_owned(), pretty(&Value::Array(changed)));
     Ok((part, listed, items))
 }
 
@@ -42,7 +46,6 @@ async fn list(live: &Live, kind: &Kind) -> Result<Vec<Value>, LabError> {
     let inside =
         |namespace: Option<&str>| namespace.is_none_or(|namespace| places.iter().any(|place| place == namespace));
     objects.retain(|object| inside(object["metadata"]["namespace"].as_str()));
-    objects.iter_mut().for_each(redact);
     objects.sort_by_key(|object| {
         let text = |key: &str| object["metadata"][key].as_str().unwrap_or_default().to_owned();
         (text("namespace"), text("name"))

@@ -231,8 +231,11 @@ impl KindCluster {
     }
 }
 
-/// A Corefile that answers these names with Services, and no longer those of before.
+/// A Corefile that answers these names with Services, and no longer those of before. Neither an address nor that there is
+/// none is remembered: the next run's Service has another.
 fn with_names(text: &str, names: &BTreeMap<String, Subject>) -> String {
+    const FIRST: &str = ".:53 {\n";
+    const FORGET: [&str; 2] = ["disable denial cluster.local", "disable success cluster.local"];
     let rules = names.iter().map(|(name, service)| {
         format!(
             "    rewrite name exact {name} {}.{}.svc.cluster.local answer auto\n",
@@ -240,10 +243,13 @@ fn with_names(text: &str, names: &BTreeMap<String, Subject>) -> String {
             service.namespace()
         )
     });
-    let others =
-        text.lines().filter(|line| !line.trim().starts_with("rewrite name exact")).map(|line| format!("{line}\n"));
-    let first = ".:53 {\n";
-    others.collect::<String>().replacen(first, &format!("{first}{}", rules.collect::<String>()), 1)
+    let all: String = names.keys().map(|name| format!(" {name}")).collect();
+    let lines = text.lines().filter(|line| !line.trim().starts_with("rewrite name exact"));
+    let lines = lines.map(|line| match FORGET.iter().find_map(|forget| Some((line.split_once(forget)?.0, forget))) {
+        Some((indent, forget)) => format!("{indent}{forget}{all}\n"),
+        None => format!("{line}\n"),
+    });
+    lines.collect::<String>().replacen(FIRST, &format!("{FIRST}{}", rules.collect::<String>()), 1)
 }
 
 /// Runs kind with the lab's network.
@@ -290,8 +296,12 @@ mod tests {
     #[test]
     fn names_replace_those_of_before() {
         let names = BTreeMap::from([("a.test".to_owned(), Subject::namespaced("service", "e", "s"))]);
-        let once = with_names(".:53 {\n    errors\n}\n", &names);
-        assert_eq!(once, ".:53 {\n    rewrite name exact a.test s.e.svc.cluster.local answer auto\n    errors\n}\n");
+        let once = with_names(".:53 {\n    cache 30 {\n      disable denial cluster.local\n    }\n}\n", &names);
+        let rule = "    rewrite name exact a.test s.e.svc.cluster.local answer auto\n";
+        assert_eq!(
+            once,
+            format!(".:53 {{\n{rule}    cache 30 {{\n      disable denial cluster.local a.test\n    }}\n}}\n")
+        );
         assert_eq!(with_names(&once, &names), once);
     }
 

@@ -96,9 +96,10 @@ fn split(mut text: &str) -> Vec<Output> {
 /// A script that runs `command` in the network of a running container, with its resolver, and with the node's own programs:
 /// the container may have none.
 pub fn inside(container: &str, command: &str) -> String {
+    // The file is copied first: one of another mount namespace cannot be mounted.
     format!(
-        "{} unshare -m -- bash -c 'mount --bind /proc/$0/root/etc/resolv.conf /etc/resolv.conf; exec nsenter -t $0 -n -- \"$@\"' \
-         \"$pid\" {command}",
+        "{} unshare -m -- bash -c 'cat /proc/$0/root/etc/resolv.conf >/run/resolv.$0; mount --bind /run/resolv.$0 /etc/resolv.conf; \
+         exec nsenter -t $0 -n -- \"$@\"' \"$pid\" {command}",
         pid_of(container)
     )
 }
