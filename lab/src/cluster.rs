@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use crate::{
-    LabError,
+    LabError, ledger,
     rigs::{Engine, KindCluster},
     root::Root,
     scenario::World,
@@ -14,10 +14,12 @@ use crate::{
 /// # Errors
 /// When the machine lacks something, or the cluster does not come up.
 pub async fn up(root: &Root) -> Result<(), LabError> {
+    let _lock = ledger::lock()?;
     ready(root).await.map(drop)
 }
 
-/// The cluster, made where it was not there: with the images of every world loaded and their names answered.
+/// The cluster, made where it was not there: with the images of every world loaded and their names answered. Only for who
+/// holds the lock: no other run may be going on.
 ///
 /// # Errors
 /// As [`up`].
@@ -25,15 +27,19 @@ pub async fn ready(root: &Root) -> Result<KindCluster, LabError> {
     let engine = Engine::connect().await?;
     let worlds = worlds(root)?;
     let config = config(root, &worlds);
-    let rig = match KindCluster::connect(&engine, &config).await {
-        Ok(rig) => rig,
-        Err(LabError::Lacks { what, .. }) => {
-            eprintln!("{what}; making it (about half a minute)");
-            KindCluster::remove(&engine).await?;
-            KindCluster::create(&engine, &config).await?
-        }
+    let why = match KindCluster::connect(&engine).await {
+        Ok(rig) if !rig.is_outdated(&config).await? => return equip(rig, &worlds).await,
+        Ok(_) => "the lab's cluster is outdated".to_owned(),
+        Err(LabError::Lacks { what, .. }) => what,
         Err(other) => return Err(other),
     };
+    eprintln!("{why}; making it (about a minute)");
+    KindCluster::remove(&engine).await?;
+    equip(KindCluster::create(&engine, &config).await?, &worlds).await
+}
+
+/// Gets a cluster ready for every world.
+async fn equip(rig: KindCluster, worlds: &[World]) -> Result<KindCluster, LabError> {
     let images: BTreeMap<String, String> = worlds.iter().flat_map(|world| world.images.clone()).collect();
     rig.load(&images).await?;
     rig.answer_names(&worlds.iter().flat_map(|world| world.dns.clone()).collect()).await?;
@@ -45,6 +51,7 @@ pub async fn ready(root: &Root) -> Result<KindCluster, LabError> {
 /// # Errors
 /// When the engine refuses.
 pub async fn down(_: &Root) -> Result<(), LabError> {
+    let _lock = ledger::lock()?;
     for line in KindCluster::remove(&Engine::connect().await?).await? {
         eprintln!("{line}");
     }

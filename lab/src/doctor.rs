@@ -74,7 +74,10 @@ pub async fn check(root: &Root) -> Report {
     let up = match &engine {
         Some(engine) => {
             let config = cluster::config(root, &worlds);
-            match tokio::time::timeout(PATIENCE, KindCluster::connect(engine, &config)).await {
+            match tokio::time::timeout(PATIENCE, KindCluster::connect(engine)).await {
+                Ok(Ok(rig)) if rig.is_outdated(&config).await.unwrap_or(true) => {
+                    "outdated; the first live run makes it anew".to_owned()
+                }
                 Ok(Ok(_)) => "up".to_owned(),
                 Ok(Err(LabError::Lacks { what, .. })) => format!("{what}; lab up or the first live run makes it"),
                 Ok(Err(error)) => error.to_string(),

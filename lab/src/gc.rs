@@ -5,7 +5,7 @@ use std::fs;
 use diagnoser::Subject;
 
 use crate::{
-    LabError, cluster,
+    LabError,
     ledger::{self, LeftOver},
     rigs::{Action, Engine, KindCluster, OWNED, is_owned, kinds},
     root::Root,
@@ -15,11 +15,10 @@ use crate::{
 ///
 /// # Errors
 /// When a run is going on, no engine answers, or something cannot be taken back.
-pub async fn collect(root: &Root) -> Result<Vec<String>, LabError> {
+pub async fn collect(_: &Root) -> Result<Vec<String>, LabError> {
     let _lock = ledger::lock()?;
     let engine = Engine::connect().await?;
-    let worlds = cluster::worlds(root)?;
-    match KindCluster::connect(&engine, &cluster::config(root, &worlds)).await {
+    match KindCluster::connect(&engine).await {
         Ok(rig) => sweep(&rig).await,
         Err(LabError::Lacks { .. }) => {
             // Without a cluster there is nothing left to take back in it.
@@ -34,17 +33,11 @@ pub async fn collect(root: &Root) -> Result<Vec<String>, LabError> {
     }
 }
 
-/// The same in a cluster that is there: what a new run does first.
+/// Takes back what ledgers say, then whatever else of the lab's is in the cluster. Only for who holds the lock.
 ///
 /// # Errors
-/// When a run is going on, or something cannot be taken back.
-pub async fn collect_in(rig: &KindCluster) -> Result<Vec<String>, LabError> {
-    let _lock = ledger::lock()?;
-    sweep(rig).await
-}
-
-/// Takes back what ledgers say, then whatever else of the lab's is in the cluster.
-async fn sweep(rig: &KindCluster) -> Result<Vec<String>, LabError> {
+/// When something cannot be taken back.
+pub async fn sweep(rig: &KindCluster) -> Result<Vec<String>, LabError> {
     let mut done = vec![];
     for LeftOver { path, undos } in ledger::left_over() {
         rig.take_back(&undos).await?;

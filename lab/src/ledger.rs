@@ -86,12 +86,11 @@ fn folder() -> PathBuf {
 }
 
 impl Ledger {
-    /// Begins a ledger for a run of this scenario.
+    /// Begins a ledger for a run of this scenario; it holds the lock for as long as it is there.
     ///
     /// # Errors
-    /// When another run is going on, or the file cannot be made.
-    pub fn begin(scenario: &str) -> Result<Self, LabError> {
-        let lock = lock()?;
+    /// When the file cannot be made.
+    pub fn begin(scenario: &str, lock: File) -> Result<Self, LabError> {
         let path = folder().join(format!("{scenario}-{}.jsonl", std::process::id()));
         let file =
             OpenOptions::new().create(true).append(true).open(&path).map_err(|error| LabError::file(&path, error))?;

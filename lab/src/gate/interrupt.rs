@@ -2,7 +2,7 @@
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::exit;
+use crate::{LabError, exit};
 
 /// Completes when the user (or whoever runs the lab) asks it to end.
 pub(super) async fn asked() {
@@ -14,6 +14,14 @@ pub(super) async fn asked() {
     tokio::select! {
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
+    }
+}
+
+/// The work's result, or that the user interrupted it: then it is dropped where it stands.
+pub(super) async fn or<T>(work: impl Future<Output = Result<T, LabError>>) -> Result<T, LabError> {
+    tokio::select! {
+        result = work => result,
+        () = asked() => Err(LabError::Interrupted),
     }
 }
 

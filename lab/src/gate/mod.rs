@@ -18,7 +18,7 @@ use crate::{
     LabError, cluster,
     events::{Event, Journal, Stage},
     gc,
-    ledger::Ledger,
+    ledger::{self, Ledger},
     recording::Recording,
     rigs::{Live, manifests},
     root::{self, Root},
@@ -93,11 +93,16 @@ pub async fn run(
     let begun = Instant::now();
     let world = World::load(root, &scenario.world)?;
     let objects = manifests(&world)?;
-    let rig = cluster::ready(root).await?;
-    for line in gc::collect_in(&rig).await? {
-        tracing::info!("{line}");
-    }
-    let ledger = Ledger::begin(&scenario.name)?;
+    let lock = ledger::lock()?;
+    let rig = interrupt::or(async {
+        let rig = cluster::ready(root).await?;
+        for line in gc::sweep(&rig).await? {
+            tracing::info!("{line}");
+        }
+        Ok(rig)
+    })
+    .await?;
+    let ledger = Ledger::begin(&scenario.name, lock)?;
     let run = Run {
         scenario,
         live: Live { rig, world, objects },
@@ -107,10 +112,7 @@ pub async fn run(
         keep: options.keep,
     };
     journal.record(Event::RunStarted { scenario: scenario.name.clone() });
-    let result = tokio::select! {
-        result = through(&run) => result,
-        () = interrupt::asked() => Err(LabError::Interrupted),
-    };
+    let result = interrupt::or(through(&run)).await;
     let kept = options.keep && result.is_ok();
     if !kept {
         let tear_down = run.stage(Stage::TearDown, run.ledger.take_back(&run.live.rig));

@@ -103,7 +103,7 @@ impl KindCluster {
                 result = result.and(self.gone(&mut deleted).await);
             }
             if let Action::Set { object, .. } = action
-                && self.api.get(object).await?.is_none()
+                && let Ok(None) = self.api.get(object).await
             {
                 continue;
             }

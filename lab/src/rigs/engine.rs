@@ -13,10 +13,14 @@ use bollard::{
 use futures::StreamExt;
 use tokio::time::timeout;
 
+use super::until::too_late;
 use crate::LabError;
 
 /// How long the engine may take to say that it is there.
 const HELLO: Duration = Duration::from_secs(5);
+
+/// How long a command in a container may take: filling a table is the longest there is.
+const LONGEST: Duration = Duration::from_secs(90);
 
 /// A connection to the container engine.
 #[derive(Clone)]
@@ -141,9 +145,11 @@ impl Engine {
     /// When the engine cannot start it. A command that fails is an [`Output`] like any other.
     pub async fn exec(&self, container: &str, command: Vec<String>) -> Result<Output, LabError> {
         let shown = command.first().cloned().unwrap_or_default();
-        self.attached(container, command)
-            .await
-            .map_err(|error| failed(&format!("running {shown} in {container}"), &error))
+        let what = format!("running {shown} in {container}");
+        match timeout(LONGEST, self.attached(container, command)).await {
+            Ok(result) => result.map_err(|error| failed(&what, &error)),
+            Err(_) => Err(too_late(&what, LONGEST, "no end")),
+        }
     }
 
     async fn attached(&self, container: &str, command: Vec<String>) -> Result<Output, Error> {

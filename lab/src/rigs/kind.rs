@@ -8,12 +8,10 @@ use std::{
     time::Duration,
 };
 
-use diagnoser::Subject;
 use futures::future::try_join_all;
-use serde_json::Value;
-use tokio::process::Command;
+use tokio::{process::Command, time::timeout};
 
-use super::{Engine, KubeApi, Node, api::missing};
+use super::{Engine, KubeApi, Node};
 use crate::{LabError, root};
 
 /// The cluster's name; its nodes' names begin with it.
@@ -24,8 +22,8 @@ pub const NETWORK: &str = "lab";
 pub const CONTAINERS: &str = "io.x-k8s.kind.cluster=lab";
 /// The node image; LAB_NODE_IMAGE names another.
 const NODE_IMAGE: &str = "kindest/node:v1.34.10";
-/// The label of nodes that carry the control plane.
-const CONTROL_PLANE: &str = "node-role.kubernetes.io/control-plane";
+/// How long the API server may take to say that it is there.
+const ANSWERS: Duration = Duration::from_secs(10);
 /// Where a node keeps which images were loaded into it.
 const LOADED: &str = "/kind/loaded-images";
 /// Where a node has the workload image's files, for probes from places that have no tools of their own.
@@ -80,23 +78,34 @@ async fn inputs(engine: &Engine, config: &Path) -> Result<String, LabError> {
 }
 
 impl KindCluster {
-    /// The cluster of this configuration, where it is up, whole and not outdated.
+    /// The cluster, where it is whole and answers.
     ///
     /// # Errors
     /// When it is not, with how to make it.
-    pub async fn connect(engine: &Engine, config: &Path) -> Result<Self, LabError> {
+    pub async fn connect(engine: &Engine) -> Result<Self, LabError> {
         let lacks = |what: &str| LabError::Lacks { what: what.to_owned(), command: "lab up".to_owned() };
         let names = engine.containers(CONTAINERS).await?;
         if names.is_empty() {
             return Err(lacks("there is no cluster of the lab"));
         }
-        if fs::read_to_string(made_from()).ok() != Some(inputs(engine, config).await?) {
-            return Err(lacks("the lab's cluster is half-made or outdated"));
+        if !made_from().is_file() {
+            return Err(lacks("the lab's cluster is half-made"));
         }
         let api = KubeApi::connect(&kubeconfig(), &format!("kind-{NAME}")).await?;
-        api.version().await.map_err(|_| lacks("the lab's cluster does not answer"))?;
+        let answers = timeout(ANSWERS, api.version()).await;
+        if !matches!(answers, Ok(Ok(_))) {
+            return Err(lacks("the lab's cluster does not answer"));
+        }
         let nodes = names.iter().map(|name| Node::new(engine, name)).collect();
         Ok(Self { engine: engine.clone(), api, nodes })
+    }
+
+    /// Whether it was made from another configuration or node image than there is now.
+    ///
+    /// # Errors
+    /// When the configuration cannot be read.
+    pub async fn is_outdated(&self, config: &Path) -> Result<bool, LabError> {
+        Ok(fs::read_to_string(made_from()).ok() != Some(inputs(&self.engine, config).await?))
     }
 
     /// Makes the cluster.
@@ -120,7 +129,7 @@ impl KindCluster {
             ["create", "cluster", "--name", NAME, "--image", &image, "--config", &file, "--kubeconfig", &kubeconfig];
         kind(&arguments).await?;
         fs::write(made_from(), inputs(engine, config).await?).map_err(|error| LabError::file(&made_from(), error))?;
-        Self::connect(engine, config).await
+        Self::connect(engine).await
     }
 
     /// Removes the cluster whether whole or half-made, its network, and everything kept about it.
@@ -195,61 +204,6 @@ impl KindCluster {
         let mounted = format!("mountpoint -q {TOOLS} && {fresh} || {{ {script}; }}");
         try_join_all(self.nodes.iter().map(|node| node.shell(&mounted))).await.map(drop)
     }
-
-    /// Sees to it that the cluster's DNS answers these names with Services, from the control plane's node: on a worker, a
-    /// fault of that worker would look like one of names. A rollout makes a change of its file take effect at once.
-    ///
-    /// # Errors
-    /// When CoreDNS has no file in the expected form, or does not come up again.
-    pub async fn answer_names(&self, names: &BTreeMap<String, Subject>) -> Result<(), LabError> {
-        let config = Subject::namespaced("configmap", "kube-system", "coredns");
-        let deployment = Subject::namespaced("deployment", "kube-system", "coredns");
-        let object = self.api.get(&config).await?.ok_or_else(|| missing(&config))?;
-        let text = object.pointer("/data/Corefile").and_then(Value::as_str).unwrap_or_default();
-        let wanted = with_names(text, names);
-        let now = self.api.get(&deployment).await?.ok_or_else(|| missing(&deployment))?;
-        let pinned =
-            now.pointer("/spec/template/spec/nodeSelector").is_some_and(|selector| !selector[CONTROL_PLANE].is_null());
-        if wanted == text && pinned {
-            return Ok(());
-        }
-        let set = |pointer: &'static str, key: &'static str, value: String| {
-            move |object: &mut Value| {
-                if let Some(map) = object.pointer_mut(pointer).and_then(Value::as_object_mut) {
-                    map.insert(key.to_owned(), value.clone().into());
-                }
-                Ok(())
-            }
-        };
-        self.api.edit(&config, set("/data", "Corefile", wanted.clone())).await?;
-        self.api.edit(&deployment, set("/spec/template/spec/nodeSelector", CONTROL_PLANE, String::new())).await?;
-        // Only a template that differs is rolled out.
-        self.api
-            .edit(&deployment, set("/spec/template/metadata/labels", "names", format!("v{}", wanted.len())))
-            .await?;
-        self.api.watch(&deployment, "to be ready", Duration::from_secs(60), super::live::rolled_out).await
-    }
-}
-
-/// A Corefile that answers these names with Services, and no longer those of before. Neither an address nor that there is
-/// none is remembered: the next run's Service has another.
-fn with_names(text: &str, names: &BTreeMap<String, Subject>) -> String {
-    const FIRST: &str = ".:53 {\n";
-    const FORGET: [&str; 2] = ["disable denial cluster.local", "disable success cluster.local"];
-    let rules = names.iter().map(|(name, service)| {
-        format!(
-            "    rewrite name exact {name} {}.{}.svc.cluster.local answer auto\n",
-            service.name,
-            service.namespace()
-        )
-    });
-    let all: String = names.keys().map(|name| format!(" {name}")).collect();
-    let lines = text.lines().filter(|line| !line.trim().starts_with("rewrite name exact"));
-    let lines = lines.map(|line| match FORGET.iter().find_map(|forget| Some((line.split_once(forget)?.0, forget))) {
-        Some((indent, forget)) => format!("{indent}{forget}{all}\n"),
-        None => format!("{line}\n"),
-    });
-    lines.collect::<String>().replacen(FIRST, &format!("{FIRST}{}", rules.collect::<String>()), 1)
 }
 
 /// Runs kind with the lab's network.
@@ -292,18 +246,6 @@ fn reference(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_replace_those_of_before() {
-        let names = BTreeMap::from([("a.test".to_owned(), Subject::namespaced("service", "e", "s"))]);
-        let once = with_names(".:53 {\n    cache 30 {\n      disable denial cluster.local\n    }\n}\n", &names);
-        let rule = "    rewrite name exact a.test s.e.svc.cluster.local answer auto\n";
-        assert_eq!(
-            once,
-            format!(".:53 {{\n{rule}    cache 30 {{\n      disable denial cluster.local a.test\n    }}\n}}\n")
-        );
-        assert_eq!(with_names(&once, &names), once);
-    }
 
     #[test]
     fn image_names_are_made_whole() {
