@@ -56,7 +56,8 @@ pub struct Symptom {
 /// All symptoms, users' first.
 pub fn symptoms(model: &Model<'_>) -> Vec<Symptom> {
     let mut all = requests::symptoms(model);
-    all.extend(probes::symptoms(model, &all));
+    let probes = probes::symptoms(model, &mut all);
+    all.extend(probes);
     all.extend(objects::down_pods(model));
     all.extend(objects::empty_services(model));
     all

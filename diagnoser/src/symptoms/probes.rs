@@ -12,8 +12,8 @@ use crate::{
 /// Who suffers, by which kind of probe, of what, and how it fails.
 type Group = (Subject, ProbeKind, String, String);
 
-/// One symptom for each target, kind and way of failing.
-pub(super) fn symptoms(model: &Model<'_>, requests: &[Symptom]) -> Vec<Symptom> {
+/// One symptom for each target, kind and way of failing; what `requests` show already is added to theirs.
+pub(super) fn symptoms(model: &Model<'_>, requests: &mut [Symptom]) -> Vec<Symptom> {
     let mut groups: BTreeMap<Group, Vec<(usize, &Probe)>> = BTreeMap::new();
     for (index, probe) in model.evidence.probes.iter().enumerate() {
         let Some(subject) = suffering(model, probe) else { continue };
@@ -34,16 +34,21 @@ pub(super) fn symptoms(model: &Model<'_>, requests: &[Symptom]) -> Vec<Symptom> 
             Target::Url { path, .. } => Some(path),
             _ => None,
         };
-        // The same request in the hops' logs says where it ends.
-        let same = requests.iter().find(|symptom| {
-            let request =
-                format!("{} {}", first.method.as_deref().unwrap_or("GET"), path.as_deref().unwrap_or_default());
-            path.is_some() && symptom.subject == subject && symptom.says.starts_with(&format!("{request}:"))
-        });
-        let (scope, origin) = match same {
-            Some(symptom) => (symptom.scope.clone(), symptom.origin.clone()),
-            None if path.is_some() => (origin::scope(model, &subject, None, first.from.as_ref()), None),
-            None => (connection_scope(model, &subject, first.from.as_ref()), None),
+        // The same request in the hops' logs is the same suffering, and says where it ends.
+        if let Some(path) = &path {
+            let request = format!("{} {path}:", first.method.as_deref().unwrap_or("GET"));
+            let same = requests
+                .iter_mut()
+                .find(|s| s.subject == subject && s.says.starts_with(&request) && alike(s.seen, seen));
+            if let Some(same) = same {
+                same.evidence.push(first.cite(index));
+                continue;
+            }
+        }
+        let scope = if path.is_some() {
+            origin::scope(model, &subject, None, first.from.as_ref())
+        } else {
+            connection_scope(model, &subject, first.from.as_ref())
         };
         let times = if probes.len() > 1 { format!(" ({} probes)", probes.len()) } else { String::new() };
         let method = first.method.as_deref().map(|method| format!("{method} ")).unwrap_or_default();
@@ -55,12 +60,20 @@ pub(super) fn symptoms(model: &Model<'_>, requests: &[Symptom]) -> Vec<Symptom> 
             since: probes.iter().filter_map(|(_, probe)| probe.time).min(),
             evidence: probes.iter().take(3).map(|(index, probe)| probe.cite(*index)).collect(),
             scope,
-            origin,
+            origin: None,
             user: true,
         });
     }
     found.sort_by_key(|symptom| symptom.id.trim_start_matches("probe-").parse::<usize>().unwrap_or_default());
     found
+}
+
+/// Whether two observations are the same answer, whatever it took.
+fn alike(a: Observation, b: Observation) -> bool {
+    match (a, b) {
+        (Observation::Status(a, _), Observation::Status(b, _)) => a == b,
+        (a, b) => a == b,
+    }
 }
 
 /// Who suffers when this probe fails; `None` where nobody uses that way.

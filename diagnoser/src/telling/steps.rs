@@ -35,7 +35,13 @@ fn observe(model: &Model<'_>, symptoms: &[Symptom]) -> Step {
     let requests = outermost(model);
     if !requests.is_empty() {
         let failed = requests.iter().filter(|(_, record)| record.failed()).count();
-        says.push(format!("{failed} of {} requests failed", requests.len()));
+        // A failure that has ended is told as one: a system may stumble while it starts.
+        let mut latest: Vec<_> = requests.iter().map(|(_, record)| (record.time, record.failed())).collect();
+        latest.sort_unstable();
+        let since = latest.iter().rev().take_while(|(_, failed)| !failed).count();
+        let ended =
+            if symptoms.is_empty() && failed > 0 { format!(", none of the last {since}") } else { String::new() };
+        says.push(format!("{failed} of {} requests failed{ended}", requests.len()));
     }
     if !nodes.is_empty() {
         says.push(format!("{} of {} nodes ready", nodes.iter().filter(|node| is_ready(node)).count(), nodes.len()));

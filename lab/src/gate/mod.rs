@@ -113,7 +113,8 @@ pub async fn run(
     };
     journal.record(Event::RunStarted { scenario: scenario.name.clone() });
     let result = interrupt::or(through(&run)).await;
-    let kept = options.keep && result.is_ok();
+    // A run that went wrong is what one most wants to look around in.
+    let kept = options.keep && !matches!(result, Err(LabError::Interrupted));
     if !kept {
         let tear_down = run.stage(Stage::TearDown, run.ledger.take_back(&run.live.rig));
         let torn_down = tokio::select! {

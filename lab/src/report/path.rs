@@ -36,7 +36,7 @@ fn draw_row(row: &[&Hop], first: bool, last: bool, style: Style) -> String {
     let mut names = if first { style.head(LABEL) } else { indent.clone() };
     for (index, hop) in row.iter().enumerate() {
         names.push_str(&hop.name);
-        if last && index + 1 == row.len() {
+        if last && index + 1 == row.len() && !hop.broken_after {
             break;
         }
         // The line begins at the name and reaches over the whole cell, so that the drawing stays connected.

@@ -193,9 +193,8 @@ impl KubeApi {
     }
 }
 
-/// An object as `kubectl get -o json` would show it, without the managers of its fields.
+/// An object as `kubectl get -o json --show-managed-fields` would show it.
 fn plain(kind: &Kind, mut object: DynamicObject) -> Value {
-    object.metadata.managed_fields = None;
     object.types = Some(TypeMeta { api_version: kind.version.to_owned(), kind: kind.kind.to_owned() });
     // An object that was parsed from JSON can be written as JSON.
     serde_json::to_value(object).unwrap_or_default()
