@@ -4,7 +4,7 @@ use std::{env, fs};
 
 use diagnoser::causes::references;
 use lab::{cli, report, scenario};
-use lab_tests::{folder, root};
+use lab_tests::{folder, root, run};
 
 fn check(name: &str, wanted: &str) {
     let path = folder().join("docs").join(name);
@@ -28,4 +28,25 @@ fn commands_are_current() {
 #[test]
 fn scenarios_are_current() {
     check("scenarios.md", &report::list::markdown(&scenario::list(&root()).expect("every scenario parses")));
+}
+
+/// The excerpt in the README is what the program prints, from the title on and without the time it took.
+#[test]
+fn the_readme_shows_what_the_program_prints() {
+    const OPEN: &str = "$ cargo run -- scenario port-mismatch\n";
+    let answer = run(env!("CARGO_BIN_EXE_lab-under-test"), &folder(), ["scenario", "port-mismatch"]);
+    let title = scenario::find(&root(), "port-mismatch").expect("the scenario").title;
+    let report = answer.stdout.find(&title).map(|start| &answer.stdout[start..]).expect("the report has the title");
+    let report =
+        report.trim_end().rsplit_once(' ').and_then(|(text, _seconds)| text.rsplit_once("  ")).expect("a last line").0;
+    let path = folder().join("README.md");
+    let text = fs::read_to_string(&path).expect("the README");
+    let start = text.find(OPEN).expect("the README shows the command") + OPEN.len();
+    let end = start + text[start..].find("```").expect("the excerpt ends");
+    let wanted = format!("{}{}\n{}", &text[..start], report.trim_end(), &text[end..]);
+    if env::var_os("UPDATE_DOCS").is_some() {
+        fs::write(&path, &wanted).expect("the README can be written");
+    } else {
+        assert!(text == wanted, "the README's excerpt is not current; `just docs` writes it");
+    }
 }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt::Write};
 
 use diagnoser::{
     Diagnosis, Verdict,
-    diagnosis::{Change, Fix, RootCause, SymptomSeen},
+    diagnosis::{Change, Fix, RootCause, RuledOut, SymptomSeen},
 };
 use serde_json::Value;
 
@@ -135,11 +135,18 @@ fn root_cause(head: &str, root: &RootCause, places: &Places, style: Style) -> St
             writeln!(out, "{INDENT}  {}", style.faint(&place)).ok();
         }
     }
-    if !root.ruled_out.is_empty() {
+    // A cause that was ruled out in several objects is told once; all are in the JSON.
+    let mut told: Vec<&RuledOut> = vec![];
+    for ruled_out in &root.ruled_out {
+        if !told.iter().any(|known| known.cause == ruled_out.cause) {
+            told.push(ruled_out);
+        }
+    }
+    if !told.is_empty() {
         let mut names: Vec<String> =
-            root.ruled_out.iter().take(MOST_RULED_OUT).map(|out| format!("{} ({})", out.cause, out.because)).collect();
-        if root.ruled_out.len() > MOST_RULED_OUT {
-            names.push(format!("{} more", root.ruled_out.len() - MOST_RULED_OUT));
+            told.iter().take(MOST_RULED_OUT).map(|out| format!("{} ({})", out.cause, out.because)).collect();
+        if told.len() > MOST_RULED_OUT {
+            names.push(format!("{} more", told.len() - MOST_RULED_OUT));
         }
         out.push_str(&hang("              ruled out: ", &harmless(&names.join(", "))));
     }
