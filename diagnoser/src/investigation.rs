@@ -12,7 +12,7 @@ use crate::{
     evidence::{Citation, Evidence, EvidenceError},
     model::Model,
     propagation::explains,
-    request::Request,
+    request::{Reading, Request},
     subject::Subject,
     symptoms::{Symptom, symptoms},
     telling,
@@ -55,6 +55,9 @@ impl Investigation {
     pub fn answer(&mut self, request: &Request, files: BTreeMap<String, String>) -> Result<(), EvidenceError> {
         let mut merged = self.files.clone();
         merged.extend(files);
+        if let Reading::Objects { resource, .. } = &request.reading {
+            now_listed(&mut merged, resource);
+        }
         self.evidence = Evidence::from_files(&merged)?;
         self.files = merged;
         self.asked.insert(request.clone());
@@ -204,6 +207,18 @@ impl Investigation {
             .collect();
         (candidates, missing)
     }
+}
+
+/// A resource that was asked for and answered counts as listed, even where there is none of it.
+fn now_listed(files: &mut BTreeMap<String, String>, resource: &str) {
+    const FILE: &str = "coverage.json";
+    let known = files.get(FILE).and_then(|text| serde_json::from_str(text).ok());
+    let mut coverage: serde_json::Value = known.unwrap_or_else(|| serde_json::json!({}));
+    if let Some(missed) = coverage["missed"].as_array_mut() {
+        missed.retain(|missed| missed["what"] != resource);
+    }
+    coverage["listed"][resource] = 0.into();
+    files.insert(FILE.to_owned(), coverage.to_string());
 }
 
 /// Lets every cause look, and predicts what each would explain.

@@ -362,3 +362,29 @@ fn nothing_seen_is_not_healthy() {
 fn a_failed_probe_of_an_unknown_service_is_not_healthy() {
     check("probe pod/b/c-1 -> service/a/s:80  timeout in 3s\n=> unknown");
 }
+
+#[test]
+fn a_resource_that_was_asked_for_and_found_empty_counts_as_listed() {
+    let files = evidence(
+        "service a/s  selector app=s  80 -> 80
+         pod a/s-1  app=s  ready  listens 0.0.0.0:80
+         conntrack n1  9 of 1000  drop 0 -> 0
+         probe service/a/s:80  timeout in 3s
+         missed networkpolicies forbidden",
+    );
+    let mut investigation = Investigation::new(files).unwrap_or_else(|error| panic!("{error}"));
+    let mut asked = Vec::new();
+    let diagnosis = loop {
+        match investigation.next() {
+            Next::Done(diagnosis) => break diagnosis,
+            Next::Ask(requests) => {
+                for request in requests {
+                    asked.push(request.how.clone());
+                    investigation.answer(&request, BTreeMap::new()).unwrap_or_else(|error| panic!("{error}"));
+                }
+            }
+        }
+    };
+    assert_eq!(asked, ["kubectl get networkpolicies -n a -o json"]);
+    assert!(diagnosis.missing.is_empty(), "{:?}", diagnosis.missing);
+}

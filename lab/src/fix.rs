@@ -34,3 +34,32 @@ pub fn says(diagnosis: &Diagnosis) -> String {
     let summaries: Vec<&str> = diagnosis.root_causes.iter().map(|root| root.fix.summary.as_str()).collect();
     summaries.join("; ")
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn every_change_of_a_fix_is_an_action_and_leaves_no_undo_of_its_own() {
+        let patch = json!([
+            {"op": "set", "object": "service/a/s", "path": "/spec/x", "from": 1, "to": 2},
+            {"op": "unset", "object": "service/a/s", "path": "/spec/y", "from": 1},
+            {"op": "delete", "object": "networkpolicy/a/p"},
+            {"op": "run", "host": "n", "command": ["true"]},
+        ]);
+        let root = json!({"cause": "c", "subject": "service/a/s", "owner": "self", "evidence": [], "explains": [],
+            "fix": {"summary": "Mend it", "patch": patch}});
+        let diagnosis: Diagnosis =
+            serde_json::from_value(json!({"format": 1, "verdict": "confirmed", "root_causes": [root],
+            "noise": [], "missing": [], "symptoms": [], "path": [], "steps": []}))
+            .unwrap();
+        let changes = changes(&diagnosis);
+        let object = "service/a/s".parse().unwrap();
+        assert_eq!(changes[1].action, Action::Set { object, path: "/spec/y".to_owned(), value: Value::Null });
+        assert_eq!(changes[3].action, Action::Run { node: "n".to_owned(), command: vec!["true".to_owned()] });
+        assert!(changes.len() == 4 && changes.iter().all(|change| change.undo.is_none()));
+        assert_eq!(says(&diagnosis), "Mend it");
+    }
+}

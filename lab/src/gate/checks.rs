@@ -94,3 +94,29 @@ pub(super) async fn trickle(live: &Live, since: Timestamp) -> Result<Vec<Request
     let records = text.lines().filter_map(|line| serde_json::from_str::<RequestRecord>(line).ok());
     Ok(records.filter(|record| record.hop == "client" && record.time.is_some_and(|time| time >= since)).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_symptom_is_the_whole_of_status_outcome_and_time() {
+        let probe = |json: &str| -> Probe { serde_json::from_str(json).unwrap() };
+        let bad =
+            probe(r#"{"kind":"http","target":"http://a.test/","outcome":"answered","status":502,"seconds":0.003}"#);
+        let slow =
+            probe(r#"{"kind":"http","target":"http://a.test/","outcome":"answered","status":502,"seconds":2.5}"#);
+        let silent = probe(r#"{"kind":"http","target":"http://a.test/","outcome":"timeout","seconds":3.0}"#);
+        let expected = HttpSymptom {
+            from: "client".to_owned(),
+            method: "GET".to_owned(),
+            url: "http://a.test/".to_owned(),
+            status: Some(502),
+            outcome: None,
+            within: Some(Duration::from_secs(1)),
+        };
+        assert!(matches(&expected, &bad) && !matches(&expected, &slow) && !matches(&expected, &silent));
+        let timeout = HttpSymptom { status: None, outcome: Some(Outcome::Timeout), within: None, ..expected };
+        assert!(matches(&timeout, &silent) && !matches(&timeout, &bad));
+    }
+}
