@@ -1,0 +1,278 @@
+//! A sketch, line by line, made into the files of an evidence folder.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+
+/// When the sketched evidence was taken; pods are ten minutes older.
+const COLLECTED: &str = "2026-01-01T12:00:00Z";
+const BORN: &str = "2026-01-01T11:50:00Z";
+
+/// Kinds that count as listed unless the sketch says `missed`.
+const LISTED: [&str; 9] = [
+    "pods",
+    "services",
+    "endpointslices",
+    "deployments",
+    "events",
+    "networkpolicies",
+    "namespaces",
+    "ingresses",
+    "nodes",
+];
+
+/// What a sketch is made into before it becomes files.
+#[derive(Default)]
+struct Sheet {
+    objects: Vec<Value>,
+    probes: Vec<Value>,
+    files: BTreeMap<String, String>,
+    missed: Vec<Value>,
+    nodes: BTreeSet<String>,
+    namespaces: BTreeSet<String>,
+}
+
+/// The evidence folder of a sketch.
+pub(crate) fn evidence(text: &str) -> BTreeMap<String, String> {
+    let mut sheet = Sheet::default();
+    for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        sheet.line(line, &words).unwrap_or_else(|| panic!("not a line of a sketch: {line}"));
+    }
+    sheet.finish()
+}
+
+impl Sheet {
+    fn line(&mut self, line: &str, words: &[&str]) -> Option<()> {
+        match *words.first()? {
+            "service" => {
+                let mut object = self.object("v1", "Service", words[1]);
+                let arrow = words.iter().position(|word| *word == "->")?;
+                let number = |word: &str| word.parse::<u16>().map_or_else(|_| json!(word), |n| json!(n));
+                object["spec"] = json!({"clusterIP": format!("10.96.0.{}", self.objects.len() + 1), "selector": labels(after(words, "selector")?),
+                    "ports": [{"port": number(words[arrow - 1]), "targetPort": number(words[arrow + 1]), "protocol": "TCP"}]});
+                self.objects.push(object);
+            }
+            "deployment" => {
+                let mut object = self.object("apps/v1", "Deployment", words[1]);
+                let labels = labels(words.get(2)?);
+                object["spec"] = json!({"selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels},
+                    "spec": {"containers": [{"name": "c", "resources": {"limits": {"memory": after(words, "limit")?}}}]}}});
+                self.objects.push(object);
+            }
+            "pod" => self.pod(words)?,
+            "ingress" => {
+                let mut object = self.object("networking.k8s.io/v1", "Ingress", words[1]);
+                object["spec"] = json!({"rules": [{"host": words[2], "http": {"paths": [{"path": "/", "pathType": "Prefix",
+                    "backend": {"service": {"name": words[4], "port": {"number": 80}}}}]}}]});
+                self.objects.push(object);
+            }
+            "policy" => {
+                let mut object = self.object("networking.k8s.io/v1", "NetworkPolicy", words[1]);
+                let ingress = match after(words, "from") {
+                    Some(namespace) => {
+                        json!([{"from": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}},
+                        "podSelector": {"matchLabels": labels(words.last()?)}}]}])
+                    }
+                    None => json!([]),
+                };
+                object["spec"] = json!({"podSelector": {"matchLabels": labels(after(words, "selects")?)}, "policyTypes": ["Ingress"], "ingress": ingress});
+                self.objects.push(object);
+            }
+            "event" => {
+                let parts: Vec<&str> = words[1].split('/').collect();
+                let name = format!("{}.{}", parts[2], self.objects.len());
+                let mut object = self.object("v1", "Event", &format!("{}/{name}", parts[1]));
+                object["involvedObject"] =
+                    json!({"kind": kind_name(parts[0]), "namespace": parts[1], "name": parts[2]});
+                object["type"] = json!("Warning");
+                object["reason"] = json!(words[2]);
+                object["message"] = json!(words[3..].join(" "));
+                object["lastTimestamp"] = json!(COLLECTED);
+                self.objects.push(object);
+            }
+            "log" => {
+                let text = line.splitn(3, char::is_whitespace).nth(2)?.trim();
+                self.files.insert(format!("logs/{}_c.txt", words[1].replace('/', "_")), format!("{text}\n"));
+            }
+            kind @ ("inodes" | "space") => {
+                let mut table = String::from("Filesystem Total Used Free Use% Mounted on\n");
+                for row in words[2..].chunks(5) {
+                    let (free, total): (u64, u64) = (row[1].parse().ok()?, row[3].parse().ok()?);
+                    table += &format!("tmpfs {total} {} {free} 0% {}\n", total - free, row[0]);
+                }
+                let fact = if kind == "inodes" { "df-inodes" } else { "df" };
+                self.files.insert(format!("hosts/{}/{fact}.txt", words[1]), table);
+                self.nodes.insert(words[1].to_owned());
+            }
+            "conntrack" => {
+                let host = words[1];
+                let stats = |drop: &str| {
+                    format!("cpu=0 found=0 invalid=0 insert=0 insert_failed=0 drop={drop} early_drop=0 error=0\n")
+                };
+                let sysctl = format!(
+                    "net.netfilter.nf_conntrack_count = {}\nnet.netfilter.nf_conntrack_max = {}\n",
+                    words[2], words[4]
+                );
+                self.files.insert(format!("hosts/{host}/sysctl.txt"), sysctl);
+                self.files.insert(format!("hosts/{host}/conntrack.earlier.txt"), stats(words[6]));
+                self.files.insert(format!("hosts/{host}/conntrack.txt"), stats(words[8]));
+                self.nodes.insert(host.to_owned());
+            }
+            "probe" => self.probe(words)?,
+            "missed" => self.missed.push(json!({"what": words[1], "why": words[2..].join(" ")})),
+            _ => return None,
+        }
+        Some(())
+    }
+
+    fn object(&mut self, version: &str, kind: &str, place: &str) -> Value {
+        let (namespace, name) = place.split_once('/').unwrap_or_else(|| panic!("{place} is not namespace/name"));
+        self.namespaces.insert(namespace.to_owned());
+        json!({"apiVersion": version, "kind": kind, "metadata": {"namespace": namespace, "name": name, "creationTimestamp": BORN}})
+    }
+
+    fn pod(&mut self, words: &[&str]) -> Option<()> {
+        let mut object = self.object("v1", "Pod", words[1]);
+        let node = after(words, "on").unwrap_or("n1").to_owned();
+        let creating = words.contains(&"creating");
+        let ready = words.contains(&"ready");
+        let mut container = json!({"name": "c"});
+        if let Some(port) = after(words, "declares") {
+            container["ports"] = json!([{"containerPort": port.parse::<u16>().ok()?}]);
+        }
+        if let Some(port) = after(words, "checked") {
+            container["readinessProbe"] = json!({"httpGet": {"path": "/", "port": port.parse::<u16>().ok()?}});
+        }
+        if let Some(address) = after(words, "calls") {
+            container["env"] = json!([{"name": "UPSTREAM", "value": address}]);
+        }
+        let volumes = after(words, "mounts")
+            .map_or_else(|| json!([]), |path| json!([{"name": "data", "hostPath": {"path": path}}]));
+        object["metadata"]["labels"] = labels(words.get(2)?);
+        if let Some(owner) = after(words, "owner") {
+            let mut parts = owner.split('/');
+            object["metadata"]["ownerReferences"] =
+                json!([{"kind": kind_name(parts.next()?), "name": parts.next_back()?, "controller": true}]);
+        }
+        let state = if creating {
+            json!({"waiting": {"reason": "ContainerCreating"}})
+        } else {
+            json!({"running": {"startedAt": BORN}})
+        };
+        object["spec"] = json!({"nodeName": node, "containers": [container], "volumes": volumes});
+        object["status"] = json!({"phase": if creating { "Pending" } else { "Running" }, "podIP": format!("10.244.0.{}", self.objects.len() + 1),
+            "conditions": [{"type": "Ready", "status": if ready { "True" } else { "False" }}],
+            "containerStatuses": [{"name": "c", "ready": ready, "state": state}]});
+        if words.contains(&"listens") {
+            let sockets: String = words
+                .windows(2)
+                .filter(|pair| pair[0] == "listens")
+                .map(|pair| format!("LISTEN 0 4096 {} 0.0.0.0:*\n", pair[1]))
+                .collect();
+            self.files.insert(format!("hosts/{node}/ss-{}.txt", words[1].replace('/', "_")), sockets);
+        }
+        self.nodes.insert(node);
+        self.objects.push(object);
+        Some(())
+    }
+
+    fn probe(&mut self, words: &[&str]) -> Option<()> {
+        let arrow = words.iter().position(|word| *word == "->");
+        let from = arrow.map(|at| words[at - 1]).filter(|from| *from != "client");
+        let rest = &words[arrow.map_or(1, |at| at + 1)..];
+        let (target, outcome) = (*rest.first()?, *rest.get(1)?);
+        let seconds = rest.last()?.strip_suffix("ms").map_or_else(
+            || rest.last()?.strip_suffix('s')?.parse::<f64>().ok(),
+            |ms| Some(ms.parse::<f64>().ok()? / 1000.0),
+        )?;
+        let kind = if target.contains("://") { "http" } else { "tcp" };
+        let mut probe = json!({"kind": kind, "from": from, "target": target, "seconds": seconds, "time": COLLECTED});
+        match outcome.parse::<u16>() {
+            Ok(status) => (probe["outcome"], probe["status"]) = (json!("answered"), json!(status)),
+            Err(_) => probe["outcome"] = json!(outcome),
+        }
+        self.probes.push(probe);
+        Some(())
+    }
+
+    fn finish(mut self) -> BTreeMap<String, String> {
+        let slices = self.slices();
+        self.objects.extend(slices);
+        for node in &self.nodes {
+            self.objects.push(json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": node},
+                "status": {"conditions": [{"type": "Ready", "status": "True"}]}}));
+        }
+        for namespace in &self.namespaces {
+            self.objects.push(json!({"apiVersion": "v1", "kind": "Namespace",
+                "metadata": {"name": namespace, "labels": {"kubernetes.io/metadata.name": namespace}}}));
+        }
+        let hidden: BTreeSet<&str> = self.missed.iter().filter_map(|missed| missed["what"].as_str()).collect();
+        self.objects.retain(|object| {
+            !hidden.contains(format!("{}s", object["kind"].as_str().unwrap_or_default().to_lowercase()).as_str())
+        });
+        let listed: BTreeMap<&str, u64> =
+            LISTED.iter().filter(|kind| !hidden.contains(**kind)).map(|kind| (*kind, 0)).collect();
+        let mut files = self.files;
+        files.insert(
+            "objects.json".to_owned(),
+            json!({"apiVersion": "v1", "kind": "List", "items": self.objects}).to_string(),
+        );
+        files.insert("probes.json".to_owned(), Value::Array(self.probes).to_string());
+        files.insert(
+            "coverage.json".to_owned(),
+            json!({"collected": COLLECTED, "listed": listed, "missed": self.missed}).to_string(),
+        );
+        files
+    }
+
+    /// The EndpointSlice that Kubernetes would keep for each Service.
+    fn slices(&self) -> Vec<Value> {
+        let of =
+            |kind: &str| self.objects.iter().filter(move |object| object["kind"] == kind).cloned().collect::<Vec<_>>();
+        let pods = of("Pod");
+        of("Service")
+            .iter()
+            .map(|service| {
+                let selected = pods.iter().filter(|pod| {
+                    let selector = service["spec"]["selector"].as_object();
+                    pod["metadata"]["namespace"] == service["metadata"]["namespace"]
+                        && selector.is_some_and(|s| s.iter().all(|(key, value)| pod["metadata"]["labels"][key] == *value))
+                });
+                let endpoints: Vec<Value> = selected
+                    .map(|pod| {
+                        let ready = pod["status"]["conditions"][0]["status"] == "True";
+                        json!({"addresses": [pod["status"]["podIP"]], "conditions": {"ready": ready},
+                            "targetRef": {"kind": "Pod", "name": pod["metadata"]["name"]}})
+                    })
+                    .collect();
+                let name = &service["metadata"]["name"];
+                json!({"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "endpoints": endpoints,
+                    "metadata": {"namespace": service["metadata"]["namespace"], "name": format!("{}-x", name.as_str().unwrap_or_default()),
+                        "labels": {"kubernetes.io/service-name": name}},
+                    "ports": [{"port": service["spec"]["ports"][0]["targetPort"], "protocol": "TCP"}]})
+            })
+            .collect()
+    }
+}
+
+fn after<'a>(words: &[&'a str], key: &str) -> Option<&'a str> {
+    words.get(words.iter().position(|word| *word == key)? + 1).copied()
+}
+
+fn labels(text: &str) -> Value {
+    text.split(',')
+        .filter_map(|pair| pair.split_once('='))
+        .map(|(key, value)| (key.to_owned(), json!(value)))
+        .collect::<serde_json::Map<_, _>>()
+        .into()
+}
+
+fn kind_name(lower: &str) -> &str {
+    match lower {
+        "pod" => "Pod",
+        "deployment" => "Deployment",
+        "node" => "Node",
+        other => other,
+    }
+}
