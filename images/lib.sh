@@ -55,5 +55,22 @@ rootfs() {
   echo "$tar"
 }
 
-# image NAME HASH CONTEXT: docker build, with the label that fresh() reads
-image() { quiet docker build -q -t "$1" --label "lab.inputs=$2" "$3"; }
+# image NAME HASH CONTEXT [OPTION...]: docker build, with the label that fresh() reads
+image() { quiet docker build -q -t "$1" --label "lab.inputs=$2" "${@:4}" "$3"; }
+
+# reached UPSTREAM: pulls an image where its registry is reached; LAB_IMAGES=build says not to try
+reached() {
+  [ "${LAB_IMAGES:-}" != build ] && timeout 20 docker manifest inspect "$1" >/dev/null 2>&1 || return 1
+  say "  pulling $1"
+  quiet docker pull -q "$1"
+}
+
+# upstream NAME HASH UPSTREAM: upstream's image as it is, under the lab's name
+upstream() {
+  local context
+  reached "$3" || return 1
+  context=$(mktemp -d)
+  echo "FROM $3" >"$context/Dockerfile"
+  image "$1" "$2" "$context"
+  rm -rf "$context"
+}

@@ -1,21 +1,33 @@
 #!/bin/bash
-# build.sh [IMAGE]: a kind node image from package registries alone: Kubernetes' own programs as Go modules, Debian for the
-# rest. Upstream: kindest/node of the same version. The programs (kind, kubectl, ...) stay in the cache under bin/.
-# First time about 14 minutes on 2 cores, then about a minute.
+# build.sh [IMAGE]: a node image for kind. Where a registry is reached it is upstream's kindest/node, held off the machine's
+# settings; else it is made from package registries alone: Kubernetes' own programs as Go modules, Debian for the rest. The
+# programs (kind, kubectl, ...) stay in the cache under bin/. From packages: about 14 minutes on 2 cores, then one minute.
 . "$(dirname "$0")/../lib.sh"
 version=1.34.10
-name=${1:-kindest/node:v$version}
+name=${1:-lab/kind-node:v$version}
 here=$IMAGES/kind-node
 out=$CACHE/kind-node/$version
 bin=$out/bin
 inputs=$(hash_of kind-node)
-fresh "$name" "$inputs" && [ -x "$bin/kind" ] && exit 0
+has_kind() { [ -x "$bin/kind" ] || command -v kind >/dev/null; }
+fresh "$name" "$inputs" && has_kind && exit 0
 say "building $name"
-need go golang; need gcc gcc; need python3 python3
 mkdir -p "$bin" "$out"/{mod,etcd,img,ctx}
 export GOTOOLCHAIN=local CGO_ENABLED=0 GOFLAGS=-buildvcs=false
 
-go_install() { [ -x "$bin/$1" ] || { say "  $1"; GOBIN=$bin quiet go install -ldflags '-s -w' "$2"; }; }
+go_install() { [ -x "$bin/$1" ] || { need go golang; say "  $1"; GOBIN=$bin quiet go install -ldflags '-s -w' "$2"; }; }
+go_install_kind() { go_install kind sigs.k8s.io/kind@v0.33.0; }
+
+if reached "kindest/node:v$version"; then
+  has_kind || go_install_kind
+  context=$out/upstream
+  mkdir -p "$context"
+  cp "$here/overlay/usr/local/bin/spare-the-machine" "$context/"
+  cp "$here/upstream.Dockerfile" "$context/Dockerfile"
+  image "$name" "$inputs" "$context" --build-arg "UPSTREAM=kindest/node:v$version"
+  exit 0
+fi
+need go golang; need gcc gcc; need python3 python3
 
 # 1. Kubernetes' own programs, from a module that pins the staging modules to the same release.
 kubernetes() {
@@ -97,12 +109,12 @@ node() {
   docker exec "$c" bash -c 'nohup containerd >/tmp/c.log 2>&1 & for i in $(seq 40); do [ -S /run/containerd/containerd.sock ] && exit 0; sleep .5; done; cat /tmp/c.log; exit 1'
   for t in "$out"/img/*.tar; do docker exec -i "$c" ctr -n k8s.io images import --no-unpack - <"$t" >/dev/null; done
   docker exec "$c" bash -c 'for i in $(ctr -n k8s.io images ls -q | grep -v ^sha256); do ctr -n k8s.io images label $i io.cri-containerd.pinned=pinned; done >/dev/null; pkill -x containerd; while pgrep -r S,R,D -x containerd >/dev/null; do sleep .1; done; rm -rf /run/containerd /tmp/c.log'
-  docker commit --change 'ENTRYPOINT ["/usr/local/bin/entrypoint","/sbin/init"]' --change "LABEL lab.inputs=$inputs" "$c" "$name" >/dev/null
+  docker commit --change 'ENTRYPOINT ["/usr/local/bin/spare-the-machine","/usr/local/bin/entrypoint","/sbin/init"]' --change "LABEL lab.inputs=$inputs" "$c" "$name" >/dev/null
 }
 
 (kubernetes)
 (etcd)
-go_install kind sigs.k8s.io/kind@v0.33.0
+go_install_kind
 go_install coredns github.com/coredns/coredns@v1.12.1
 rm -f "$out"/img/*
 components

