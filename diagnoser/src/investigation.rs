@@ -113,7 +113,7 @@ impl Investigation {
         };
         let verdict = if !chosen.is_empty() {
             Verdict::Confirmed
-        } else if symptoms.is_empty() && something_works(&self.evidence) {
+        } else if symptoms.is_empty() && someone_is_served(&self.evidence) {
             Verdict::Healthy
         } else {
             Verdict::Unknown
@@ -188,7 +188,7 @@ impl Investigation {
                 "kubectl get pods,services,events -A -o json > objects.json, and probes.json of what fails".to_owned();
             let lack = Lack {
                 what: "probes.json".to_owned(),
-                why: "nothing was observed that works or fails".to_owned(),
+                why: "nobody was seen being served or failing".to_owned(),
                 how,
                 request: None,
             };
@@ -299,11 +299,9 @@ fn told(symptom: &Symptom) -> SymptomSeen {
     }
 }
 
-/// Whether anything was seen to work; without that, seeing no symptom says nothing.
-fn something_works(evidence: &Evidence) -> bool {
-    evidence.probes.iter().any(|probe| !probe.failed())
-        || evidence.traffic.iter().any(|record| !record.failed())
-        || evidence.objects.of_kind("pod").any(crate::model::is_ready)
+/// Whether anyone was seen being served; without that, seeing no symptom says nothing.
+fn someone_is_served(evidence: &Evidence) -> bool {
+    evidence.probes.iter().any(|probe| !probe.failed()) || evidence.traffic.iter().any(|record| !record.failed())
 }
 
 /// The subject of the first root cause, for callers that only want a name.

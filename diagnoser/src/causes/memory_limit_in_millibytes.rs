@@ -27,6 +27,7 @@ use crate::{
     evidence::{Citation, Fact, Object, Quantity},
     model::{Model, is_down},
     propagation::Mode,
+    subject::Subject,
 };
 
 /// See the module's comment.
@@ -55,12 +56,35 @@ impl Cause for MemoryLimitInMillibytes {
         });
         let mut found: Vec<Finding> = workloads
             .map(|workload| (workload, "/spec/template/spec"))
-            .chain(bare.chain(orphans).map(|pod| (pod, "/spec")))
+            .chain(bare.map(|pod| (pod, "/spec")))
             .filter_map(|(object, spec)| examine(case.model, object, spec))
             .collect();
+        for pod in orphans {
+            let owner = case.model.workload_of(pod.subject());
+            if let Some(finding) = examine(case.model, pod, "/spec")
+                && !found.iter().any(|known| known.subject == owner)
+            {
+                found.push(of_the_owner(finding, &owner));
+            }
+        }
         found.extend(blind(case));
         found
     }
+}
+
+/// What holds for a pod made from a template holds for the template, where it would be changed.
+fn of_the_owner(mut finding: Finding, owner: &Subject) -> Finding {
+    finding.subject = owner.clone();
+    finding.effects = vec![(owner.clone(), Mode::Down)];
+    if let State::Holds(proof) = &mut finding.state {
+        for change in &mut proof.fix.patch {
+            if let Change::Set { object, path, .. } = change {
+                *object = owner.clone();
+                *path = format!("/spec/template{path}");
+            }
+        }
+    }
+    finding
 }
 
 /// Pods stuck for want of space, whose workload and own spec do not show any limit at all.
@@ -168,6 +192,15 @@ mod tests {
         check(&format!(
             "deployment a/p  app=p  limit 256m
              pod a/p-1  app=p  creating  owner deployment/a/p
+             {FAILED}
+             => memory-limit-in-millibytes deployment/a/p"
+        ));
+    }
+
+    #[test]
+    fn holds_for_the_workload_where_only_its_pods_were_collected() {
+        check(&format!(
+            "pod a/p-1  app=p  creating  owner deployment/a/p  limit 256m
              {FAILED}
              => memory-limit-in-millibytes deployment/a/p"
         ));

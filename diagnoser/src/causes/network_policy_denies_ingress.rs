@@ -115,7 +115,16 @@ fn examine(model: &Model<'_>, policy: &Object, flows: &BTreeMap<Flow, Citation>)
             governed.push(pod.subject().clone());
         }
     }
-    for (flow, seen) in flows.iter().filter(|(flow, _)| governed.contains(&flow.to)) {
+    let into: Vec<(&Flow, &Citation)> = flows.iter().filter(|(flow, _)| governed.contains(&flow.to)).collect();
+    if into.is_empty() && !governed.is_empty() {
+        lacks.insert(Lack {
+            what: "traffic.jsonl".to_owned(),
+            why: format!("nothing shows who connects to the pods of {}", policy.subject()),
+            how: "the access logs of what calls them, one request a line with its upstream".to_owned(),
+            request: None,
+        });
+    }
+    for (flow, seen) in into {
         match allowed(model, flow) {
             Fact::Seen(true) => {}
             Fact::Seen(false) => {

@@ -149,10 +149,13 @@ impl Evidence {
         }
     }
 
-    /// How this evidence names the machine `host`: `node/..` where the cluster knows it as a node, else `host/..`.
+    /// How this evidence names the machine `host`: `node/..` where the cluster knows it as a node, by an object of its own or
+    /// by pods that run on it, else `host/..`.
     pub fn machine(&self, host: &str) -> Subject {
         let node = Subject::global("node", host);
-        if self.objects.get(&node).is_some() { node } else { Subject::global("host", host) }
+        let known = self.objects.get(&node).is_some()
+            || self.objects.of_kind("pod").any(|pod| pod.text("/spec/nodeName") == Some(host));
+        if known { node } else { Subject::global("host", host) }
     }
 }
 

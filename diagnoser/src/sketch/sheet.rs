@@ -144,6 +144,9 @@ impl Sheet {
         if let Some(port) = after(words, "checked") {
             container["readinessProbe"] = json!({"httpGet": {"path": "/", "port": port.parse::<u16>().ok()?}});
         }
+        if let Some(limit) = after(words, "limit") {
+            container["resources"] = json!({"limits": {"memory": limit}});
+        }
         if let Some(address) = after(words, "calls") {
             container["env"] = json!([{"name": "UPSTREAM", "value": address}]);
         }
