@@ -17,9 +17,11 @@ if ! ((0x$bound >> 24 & 1)) && [ ! -s /etc/docker/daemon.json ]; then
   mkdir -p /etc/docker
   echo '{"default-runtime":"lab","runtimes":{"lab":{"path":"/usr/local/sbin/runc-without-sys-resource"}}}' >/etc/docker/daemon.json
 fi
-# An engine that was killed leaves its process id behind; by now it may be somebody else's, and dockerd would not start.
-pid=/var/run/docker.pid
-[ ! -f $pid ] || [ "$(cat "/proc/$(cat $pid)/comm" 2>/dev/null)" = dockerd ] || rm -f $pid
+# An engine that was killed leaves process ids behind; by now they may be somebody else's, and dockerd would wait for those.
+if ! pgrep -x dockerd >/dev/null; then
+  pkill -f '^containerd --config /var/run/docker/' || true
+  rm -f /var/run/docker.pid /var/run/docker/containerd/containerd.pid
+fi
 echo "starting the engine" >&2
 setsid nohup dockerd >/var/log/dockerd.log 2>&1 </dev/null &
 for _ in $(seq 120); do docker info >/dev/null 2>&1 && exit 0; sleep .5; done
