@@ -18,7 +18,7 @@ if ! ((0x$bound >> 24 & 1)) && [ ! -s /etc/docker/daemon.json ]; then
   echo '{"default-runtime":"lab","runtimes":{"lab":{"path":"/usr/local/sbin/runc-without-sys-resource"}}}' >/etc/docker/daemon.json
 fi
 # An engine that was killed leaves process ids behind; by now they may be somebody else's, and dockerd would wait for those.
-if ! pgrep -x dockerd >/dev/null; then
+if ! pgrep -r S,R,D -x dockerd >/dev/null; then # a zombie is none
   pkill -f '^containerd --config /var/run/docker/' || true
   rm -f /var/run/docker.pid /var/run/docker/containerd/containerd.pid
 fi
