@@ -3,7 +3,7 @@
 use std::{env, error::Error, fs, path::Path};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let recordings = Path::new(env!("CARGO_MANIFEST_DIR")).join("../recordings");
+    let recordings = Path::new(&env::var("CARGO_MANIFEST_DIR")?).join("../recordings");
     println!("cargo:rerun-if-changed={}", recordings.display());
     let mut names = Vec::new();
     for entry in fs::read_dir(&recordings)? {

@@ -20,7 +20,9 @@ pub fn root() -> Root {
 
 /// The folder of the project.
 pub fn folder() -> PathBuf {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    // Asked for at run time: clones that share the compiler's output would else share the first one's folder.
+    let package = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    let folder = Path::new(&package).join("..");
     folder.canonicalize().unwrap_or(folder)
 }
 
