@@ -182,6 +182,13 @@ pub enum Change {
         /// The object.
         object: Subject,
     },
+    /// Create an object.
+    Create {
+        /// The object.
+        object: Subject,
+        /// All of it.
+        manifest: Value,
+    },
     /// Run a command on a host.
     Run {
         /// The host's name, as under `hosts/` of the evidence.

@@ -24,6 +24,16 @@ pub enum Mode {
     Errors,
     /// It does not run, or is not ready.
     Down,
+    /// It answers that there is no such thing: 404, which proxies pass on as it is.
+    NotFound,
+    /// It refuses requests on purpose, with another 4xx that proxies pass on as it is.
+    Rejects,
+    /// It closes connections early, or answers what is no HTTP.
+    Broken,
+    /// It answers later than somebody waits.
+    Slow,
+    /// The name does not resolve, for whoever asks.
+    Unresolved,
     /// A hop answers in place of something that refuses.
     RelaysRefused,
     /// A hop answers in place of something silent.
@@ -44,7 +54,8 @@ impl Mode {
             Self::Refused | Self::RelaysRefused => Self::RelaysRefused,
             Self::Silent | Self::RelaysSilent => Self::RelaysSilent,
             Self::Empty | Self::RelaysEmpty => Self::RelaysEmpty,
-            Self::Errors | Self::RelaysErrors => Self::RelaysErrors,
+            Self::Errors | Self::Broken | Self::Unresolved | Self::RelaysErrors => Self::RelaysErrors,
+            Self::NotFound | Self::Rejects | Self::Slow => self,
             Self::Down => return None,
         })
     }
@@ -53,15 +64,18 @@ impl Mode {
     pub fn fits(self, seen: Observation) -> bool {
         match seen {
             Observation::PodDown => self == Self::Down,
+            Observation::NodeDown => self == Self::Down,
             Observation::NoEndpoints => self == Self::Empty,
+            Observation::Slow(_) => self == Self::Slow,
             Observation::Failed(outcome) => match self {
                 Self::Refused | Self::Empty => matches!(outcome, Outcome::Refused | Outcome::Failed),
-                Self::Silent => matches!(outcome, Outcome::Timeout | Outcome::Failed),
-                Self::RelaysSilent => matches!(outcome, Outcome::Timeout | Outcome::Failed),
+                Self::Silent | Self::RelaysSilent | Self::Slow => matches!(outcome, Outcome::Timeout | Outcome::Failed),
+                Self::Broken => matches!(outcome, Outcome::Reset | Outcome::Failed),
+                Self::Unresolved => matches!(outcome, Outcome::NameNotFound | Outcome::Timeout | Outcome::Failed),
                 Self::RelaysRefused | Self::RelaysEmpty | Self::Errors | Self::RelaysErrors => {
                     outcome == Outcome::Failed
                 }
-                Self::Down => false,
+                Self::Down | Self::NotFound | Self::Rejects => false,
             },
             Observation::Status(status, seconds) => {
                 let at_once = seconds.is_none_or(|seconds| seconds < AT_ONCE);
@@ -69,9 +83,13 @@ impl Mode {
                 match self {
                     // A gateway says 502 or 503 of what it cannot connect to, an application often 500.
                     Self::RelaysRefused | Self::RelaysEmpty => at_once && matches!(status, 500 | 502 | 503),
-                    Self::RelaysSilent => matches!(status, 499 | 504) || (waited && matches!(status, 500 | 502 | 503)),
+                    Self::RelaysSilent | Self::Slow => {
+                        matches!(status, 499 | 504) || (waited && matches!(status, 500 | 502 | 503))
+                    }
                     Self::Errors | Self::RelaysErrors => status >= 500,
-                    Self::Refused | Self::Silent | Self::Empty | Self::Down => false,
+                    Self::NotFound => matches!(status, 404 | 410),
+                    Self::Rejects => (400..499).contains(&status) && !matches!(status, 404 | 410),
+                    Self::Refused | Self::Silent | Self::Empty | Self::Down | Self::Broken | Self::Unresolved => false,
                 }
             }
         }
@@ -106,6 +124,12 @@ fn carry(model: &Model<'_>, dependent: &Subject, relation: Relation, mode: Mode)
                 if any_ready { vec![] } else { vec![Mode::Empty] }
             }
             other => vec![other],
+        },
+        // Who cannot look names up answers errors; the name itself is what does not resolve.
+        Relation::ResolvesBy => match mode {
+            Mode::Down => vec![],
+            _ if dependent.is("name") => vec![Mode::Unresolved],
+            _ => vec![Mode::Errors],
         },
         // An Ingress stands for its controller, which answers in place of the Service; a name merely leads on.
         Relation::RoutesTo if dependent.is("ingress") => mode.relayed().into_iter().collect(),

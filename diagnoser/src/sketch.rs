@@ -13,6 +13,12 @@
 //! inodes n1            /srv/data 0 of 2000 free            (space n1 ... the same for blocks)
 //! conntrack n1         900 of 262144  drop 3 -> 3
 //! probe [pod/a/b ->] service/shop/web:80  refused in 1ms    (or a URL; or a status for an outcome)
+//! request hop=client method=GET path=/ status=502 seconds=0.003 upstream=shop.example.test:80 pod=clients/c-1 id=r1 at=-20 x10
+//!                      (a record of traffic, here ten of them, 0.2 s apart, the last 20 s before the evidence was taken)
+//! object ConfigMap shop/settings  data.mode=fast           (any kind; `object Node n2` without a namespace)
+//! set deployment/shop/web  spec.replicas=0 spec.template.spec.containers[0].image=x:2   (fields of an object above;
+//!                      `~` in a key stands for a dot, a value with blanks stands in quotes, one in JSON is taken as that)
+//! file hosts/n1/ip-route.txt | a line | another            (any file)
 //! missed events forbidden                                  (everything else counts as listed)
 //! => CAUSE SUBJECT [CAUSE SUBJECT ...]   |   => unknown [lacks WHAT]   |   => healthy
 //! ```

@@ -3,7 +3,10 @@
 use diagnoser::{Diagnosis, diagnosis::Change};
 use serde_json::Value;
 
-use crate::{ledger::Mutation, rigs::Action};
+use crate::{
+    ledger::Mutation,
+    rigs::{Action, LABEL},
+};
 
 /// The changes that the diagnosis asks for, in order. They are made on objects and nodes of the lab's own, or refused.
 pub fn changes(diagnosis: &Diagnosis) -> Vec<Mutation> {
@@ -21,12 +24,22 @@ pub fn changes(diagnosis: &Diagnosis) -> Vec<Mutation> {
             Change::Delete { object } => {
                 Mutation::passing(format!("fix: delete {object}"), Action::Delete(object.clone()))
             }
+            Change::Create { object, manifest } => {
+                Mutation::passing(format!("fix: create {object}"), Action::Apply(owned(manifest)))
+            }
             Change::Run { host, command } => Mutation::passing(
                 format!("fix on {host}: {}", command.join(" ")),
                 Action::Run { node: host.clone(), command: command.clone() },
             ),
         })
         .collect()
+}
+
+/// What a fix creates is the lab's own like everything else it makes, and goes with the world.
+fn owned(manifest: &Value) -> Value {
+    let mut object = manifest.clone();
+    object["metadata"]["labels"][LABEL] = "lab".into();
+    object
 }
 
 /// The fix in one line, for people.

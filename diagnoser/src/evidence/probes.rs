@@ -114,11 +114,13 @@ impl Probe {
         Target::parse(&self.target)
     }
 
-    /// Whether it shows that something is wrong: no connection, no answer, or a server's error (5xx).
+    /// Whether it shows that something is wrong: no connection, no answer, a server's error (5xx); of a URL that goes by a
+    /// name, as a user's does, any refusal (4xx) as well.
     pub fn failed(&self) -> bool {
+        let by_name = || matches!(self.target(), Target::Url { host, .. } if host.parse::<std::net::IpAddr>().is_err());
         match self.outcome {
             Outcome::Connected => false,
-            Outcome::Answered => self.status.is_some_and(|status| status >= 500),
+            Outcome::Answered => self.status.is_some_and(|status| status >= 500 || status >= 400 && by_name()),
             _ => true,
         }
     }

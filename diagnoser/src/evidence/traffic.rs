@@ -1,5 +1,7 @@
 //! `traffic.jsonl`: one request a line, as one hop logged it.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde::Deserialize;
 
 use super::{EvidenceError, json_error};
@@ -44,12 +46,29 @@ pub struct RequestRecord {
     /// The zone of the hop.
     #[serde(default)]
     pub zone: Option<String>,
+    /// The status that the hop's upstream answered.
+    #[serde(default)]
+    pub upstream_status: Option<u16>,
+    /// Whether a 4xx is a failure and not the application's word; see [`parse`].
+    #[serde(skip)]
+    unexpected: bool,
 }
 
 impl RequestRecord {
-    /// Whether this hop saw it fail: a server's error, a status by which a proxy notes that its client hung up (499), or none.
+    /// Whether this hop saw it fail: a server's error, a status by which a proxy notes that its client hung up (499), none, or
+    /// a 4xx that nobody meant.
     pub fn failed(&self) -> bool {
-        self.status.is_none_or(|status| status >= 499 || status == 0)
+        self.unexpected || self.status.is_none_or(|status| status >= 499 || status == 0)
+    }
+
+    /// Whether it was answered as its client wanted.
+    pub fn succeeded(&self) -> bool {
+        self.status.is_some_and(is_good)
+    }
+
+    /// Whether it was refused for what it is (4xx).
+    fn is_refused(&self) -> bool {
+        self.status.is_some_and(|status| (400..499).contains(&status))
     }
 
     /// The pod that logged it.
@@ -70,9 +89,12 @@ fn depth(hop: &str) -> u8 {
         "client" => 0,
         "edge" => 1,
         "ingress" => 2,
-        _ => 3,
+        _ => APPLICATION,
     }
 }
+
+/// The depth of applications.
+const APPLICATION: u8 = 3;
 
 /// Sorts the records of one request from the innermost hop outward. A hop that waits for another ends later, so between
 /// applications the one that took less time is the deeper.
@@ -84,11 +106,41 @@ pub fn deepest_first(records: &mut [&RequestRecord]) {
     });
 }
 
+fn is_good(status: u16) -> bool {
+    (200..400).contains(&status)
+}
+
 /// Parses one JSON document a line; empty lines are left alone.
+///
+/// A 4xx may be what the application means to say. It is a failure where the same hop answered the same kind of request
+/// (method and path) well at another time, or where only proxies saw the request: no application ever said it.
 pub(super) fn parse(text: &str) -> Result<Vec<RequestRecord>, EvidenceError> {
-    text.lines()
+    let mut records = text
+        .lines()
         .enumerate()
         .filter(|(_, line)| !line.trim().is_empty())
         .map(|(number, line)| serde_json::from_str(line).map_err(|error| json_error("traffic.jsonl", number, &error)))
-        .collect()
+        .collect::<Result<Vec<RequestRecord>, EvidenceError>>()?;
+    let kind = |record: &RequestRecord| (record.hop.clone(), record.method.clone(), record.path.clone());
+    let good: BTreeSet<_> = records.iter().filter(|record| record.succeeded()).map(kind).collect();
+    let applications_log = records.iter().any(|record| depth(&record.hop) == APPLICATION);
+    let mut deepest: BTreeMap<String, (u8, bool)> = BTreeMap::new();
+    for record in &records {
+        let Some(id) = &record.id else { continue };
+        let innermost = deepest.entry(id.clone()).or_default();
+        let said = record.upstream_status.is_some() && record.upstream_status == record.status;
+        *innermost = (*innermost).max((depth(&record.hop), said));
+    }
+    let only_proxies = |record: &RequestRecord| {
+        let deepest = record.id.as_ref().and_then(|id| deepest.get(id));
+        applications_log && deepest.is_some_and(|(depth, said)| (1..APPLICATION).contains(depth) && !said)
+    };
+    let unexpected: Vec<bool> = records
+        .iter()
+        .map(|record| record.is_refused() && (good.contains(&kind(record)) || only_proxies(record)))
+        .collect();
+    for (record, unexpected) in records.iter_mut().zip(unexpected) {
+        record.unexpected = unexpected;
+    }
+    Ok(records)
 }

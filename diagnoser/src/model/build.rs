@@ -1,12 +1,12 @@
 //! Builds the graph out of the evidence.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
 use super::{Edge, Model, Relation, address::Addresses, workload};
 use crate::{
-    evidence::{Citation, Evidence, Object, Outcome, ProbeKind, Target},
+    evidence::{Citation, Evidence, Object, Outcome, ProbeKind, Target, selects},
     policy::{self, Direction},
     subject::Subject,
 };
@@ -28,11 +28,15 @@ pub(super) fn build(evidence: &Evidence) -> Model<'_> {
             model.add(service.subject(), pod.subject(), Relation::ForwardsTo, cited);
         }
     }
+    for service in evidence.objects.of_kind("service") {
+        model.add_workloads(service);
+    }
     for ingress in evidence.objects.of_kind("ingress") {
         model.add_ingress(ingress);
     }
     model.add_names();
     model.add_connections();
+    model.add_resolvers();
     for edges in model.dependencies.values_mut() {
         edges.sort_by(|a, b| (&a.to, a.relation).cmp(&(&b.to, b.relation)));
         edges.dedup_by(|a, b| a.to == b.to && a.relation == b.relation);
@@ -75,6 +79,51 @@ impl Model<'_> {
                     self.add(pod.subject(), &target, Relation::ConnectsTo, pod.cite(&pointer, text));
                 }
             }
+        }
+    }
+
+    /// The workloads whose template a Service's selector selects: what it forwards to even while there is no pod.
+    fn add_workloads(&mut self, service: &Object) {
+        let selector = service.map("/spec/selector");
+        for kind in ["daemonset", "deployment", "statefulset"] {
+            for workload in self.evidence.objects.in_namespace(kind, service.namespace()) {
+                if selects(&selector, &workload.map("/spec/template/metadata/labels")) {
+                    let cited = service.cite("/spec/selector", format!("selects the pods of {}", workload.subject()));
+                    self.add(service.subject(), workload.subject(), Relation::ForwardsTo, cited);
+                }
+            }
+        }
+    }
+
+    /// The Service that answers for the cluster's DNS (`k8s-app=kube-dns`, as every distribution labels its pods), and who
+    /// asks it: pods whose dnsPolicy says so, and the names that were asked for.
+    fn add_resolvers(&mut self) {
+        let evidence = self.evidence;
+        let mut services = evidence.objects.in_namespace("service", "kube-system");
+        let Some(dns) = services.find(|s| s.map("/spec/selector").get("k8s-app") == Some(&"kube-dns")) else { return };
+        let cited = dns.cite("/spec/selector", "the cluster's DNS");
+        for pod in evidence.objects.of_kind("pod") {
+            let host_network = pod.get("/spec/hostNetwork").is_some_and(|value| value == true);
+            let asks = match pod.text("/spec/dnsPolicy") {
+                None | Some("ClusterFirst") => !host_network,
+                Some(policy) => policy == "ClusterFirstWithHostNet",
+            };
+            if asks && !self.dependencies(dns.subject()).iter().any(|edge| edge.to == *pod.subject()) {
+                self.add(pod.subject(), dns.subject(), Relation::ResolvesBy, cited.clone());
+            }
+        }
+        let asked = evidence.probes.iter().filter_map(|probe| match probe.target() {
+            Target::Url { host, .. } => Some(host),
+            Target::Name(name) if probe.kind == ProbeKind::Dns => Some(name),
+            _ => None,
+        });
+        let requested = evidence.traffic.iter().filter(|record| record.hop == "client").filter_map(|record| {
+            record.upstream.as_deref().map(|to| to.rsplit_once(':').map_or(to, |(host, _)| host).to_owned())
+        });
+        let names: BTreeSet<String> =
+            asked.chain(requested).filter(|name| name.parse::<std::net::IpAddr>().is_err()).collect();
+        for name in names {
+            self.add(&Subject::global("name", &name), dns.subject(), Relation::ResolvesBy, cited.clone());
         }
     }
 

@@ -20,7 +20,7 @@ use crate::{
 pub enum Relation {
     /// A name, an Ingress or an address leads to the other.
     RoutesTo,
-    /// A Service forwards to a pod it selects.
+    /// A Service forwards to a pod it selects, and to the workload whose pods it selects, whether or not there are any.
     ForwardsTo,
     /// A pod opens connections to the other.
     ConnectsTo,
@@ -30,6 +30,8 @@ pub enum Relation {
     OwnedBy,
     /// A NetworkPolicy selects the pod.
     GovernedBy,
+    /// A pod, or a name that pods ask for, is looked up by the cluster's DNS.
+    ResolvesBy,
 }
 
 /// One dependency and where the evidence shows it.

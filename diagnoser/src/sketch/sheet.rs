@@ -4,21 +4,39 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
+use crate::subject::Subject;
+
 /// When the sketched evidence was taken; pods are ten minutes older.
 const COLLECTED: &str = "2026-01-01T12:00:00Z";
 const BORN: &str = "2026-01-01T11:50:00Z";
 
-/// Kinds that count as listed unless the sketch says `missed`.
-const LISTED: [&str; 9] = [
-    "pods",
-    "services",
-    "endpointslices",
+/// Resources that count as listed unless the sketch says `missed`.
+const LISTED: [&str; 25] = [
+    "clusterrolebindings",
+    "clusterroles",
+    "configmaps",
+    "controllerrevisions",
+    "cronjobs",
+    "daemonsets",
     "deployments",
+    "endpointslices",
     "events",
-    "networkpolicies",
-    "namespaces",
+    "ingressclasses",
     "ingresses",
+    "jobs",
+    "namespaces",
+    "networkpolicies",
     "nodes",
+    "persistentvolumeclaims",
+    "persistentvolumes",
+    "pods",
+    "replicasets",
+    "resourcequotas",
+    "secrets",
+    "serviceaccounts",
+    "services",
+    "statefulsets",
+    "storageclasses",
 ];
 
 /// What a sketch is made into before it becomes files.
@@ -28,6 +46,7 @@ struct Sheet {
     probes: Vec<Value>,
     files: BTreeMap<String, String>,
     missed: Vec<Value>,
+    traffic: Vec<Value>,
     nodes: BTreeSet<String>,
     namespaces: BTreeSet<String>,
 }
@@ -56,8 +75,12 @@ impl Sheet {
             "deployment" => {
                 let mut object = self.object("apps/v1", "Deployment", words[1]);
                 let labels = labels(words.get(2)?);
-                object["spec"] = json!({"selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels},
-                    "spec": {"containers": [{"name": "c", "resources": {"limits": {"memory": after(words, "limit")?}}}]}}});
+                object["spec"] = json!({"replicas": 1, "selector": {"matchLabels": labels},
+                    "template": {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "c"}]}}});
+                if let Some(limit) = after(words, "limit") {
+                    object["spec"]["template"]["spec"]["containers"][0]["resources"] =
+                        json!({"limits": {"memory": limit}});
+                }
                 self.objects.push(object);
             }
             "pod" => self.pod(words)?,
@@ -80,11 +103,12 @@ impl Sheet {
                 self.objects.push(object);
             }
             "event" => {
-                let parts: Vec<&str> = words[1].split('/').collect();
-                let name = format!("{}.{}", parts[2], self.objects.len());
-                let mut object = self.object("v1", "Event", &format!("{}/{name}", parts[1]));
+                let subject: Subject = words[1].parse().ok()?;
+                let name = format!("{}.{}", subject.name, self.objects.len());
+                let place = if subject.namespace.is_some() { subject.namespace() } else { "default" };
+                let mut object = self.object("v1", "Event", &format!("{place}/{name}"));
                 object["involvedObject"] =
-                    json!({"kind": kind_name(parts[0]), "namespace": parts[1], "name": parts[2]});
+                    json!({"kind": kind_name(&subject.kind), "namespace": subject.namespace, "name": subject.name});
                 object["type"] = json!("Warning");
                 object["reason"] = json!(words[2]);
                 object["message"] = json!(words[3..].join(" "));
@@ -93,7 +117,8 @@ impl Sheet {
             }
             "log" => {
                 let text = line.splitn(3, char::is_whitespace).nth(2)?.trim();
-                self.files.insert(format!("logs/{}_c.txt", words[1].replace('/', "_")), format!("{text}\n"));
+                let file = self.files.entry(format!("logs/{}_c.txt", words[1].replace('/', "_"))).or_default();
+                file.push_str(&format!("{text}\n"));
             }
             kind @ ("inodes" | "space") => {
                 let mut table = String::from("Filesystem Total Used Free Use% Mounted on\n");
@@ -120,6 +145,31 @@ impl Sheet {
                 self.nodes.insert(host.to_owned());
             }
             "probe" => self.probe(words)?,
+            "set" => {
+                let fields = fields(line)?;
+                let of = |object: &Value| {
+                    let kind = object["kind"].as_str().unwrap_or_default();
+                    let named = Subject { kind: kind.to_ascii_lowercase(), ..place(&object["metadata"]) };
+                    named.to_string() == words[1]
+                };
+                let object = self.objects.iter_mut().rev().find(|object| of(object))?;
+                fields.into_iter().for_each(|(path, value)| put(object, &path, value));
+            }
+            "object" => {
+                let mut object = match words[2].split_once('/') {
+                    Some(_) => self.object("v1", words[1], words[2]),
+                    None => {
+                        json!({"apiVersion": "v1", "kind": words[1], "metadata": {"name": words[2], "creationTimestamp": BORN}})
+                    }
+                };
+                fields(line)?.into_iter().for_each(|(path, value)| put(&mut object, &path, value));
+                self.objects.push(object);
+            }
+            "request" => self.request(line)?,
+            "file" => {
+                let text = line.split_once('|')?.1.split('|').map(|line| line.trim().to_owned() + "\n").collect();
+                self.files.insert(words[1].to_owned(), text);
+            }
             "missed" => self.missed.push(json!({"what": words[1], "why": words[2..].join(" ")})),
             _ => return None,
         }
@@ -199,10 +249,42 @@ impl Sheet {
         Some(())
     }
 
+    /// Records of one request, or of several like it.
+    fn request(&mut self, line: &str) -> Option<()> {
+        let mut record = json!({});
+        let (mut at, mut times) = (0.0, 1);
+        for (key, value) in fields(line)? {
+            match key.as_str() {
+                "at" => at = value.as_f64()?,
+                "times" => times = value.as_u64()?,
+                _ => record[key] = value,
+            }
+        }
+        let collected: jiff::Timestamp = COLLECTED.parse().ok()?;
+        for n in 0..times {
+            let mut one = record.clone();
+            let back = at - 0.2 * (times - 1 - n) as f64;
+            one["time"] = json!(collected.checked_add(jiff::SignedDuration::from_secs_f64(back)).ok()?);
+            if times > 1
+                && let Some(id) = record["id"].as_str()
+            {
+                one["id"] = json!(format!("{id}.{n}"));
+            }
+            self.traffic.push(one);
+        }
+        Some(())
+    }
+
     fn finish(mut self) -> BTreeMap<String, String> {
         let slices = self.slices();
         self.objects.extend(slices);
-        for node in &self.nodes {
+        let known: BTreeSet<String> = self
+            .objects
+            .iter()
+            .filter(|object| object["kind"] == "Node")
+            .filter_map(|object| object["metadata"]["name"].as_str().map(str::to_owned))
+            .collect();
+        for node in self.nodes.difference(&known) {
             self.objects.push(json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": node},
                 "status": {"conditions": [{"type": "Ready", "status": "True"}]}}));
         }
@@ -211,12 +293,15 @@ impl Sheet {
                 "metadata": {"name": namespace, "labels": {"kubernetes.io/metadata.name": namespace}}}));
         }
         let hidden: BTreeSet<&str> = self.missed.iter().filter_map(|missed| missed["what"].as_str()).collect();
-        self.objects.retain(|object| {
-            !hidden.contains(format!("{}s", object["kind"].as_str().unwrap_or_default().to_lowercase()).as_str())
-        });
+        self.objects.retain(|object| !hidden.contains(plural(object["kind"].as_str().unwrap_or_default()).as_str()));
         let listed: BTreeMap<&str, u64> =
             LISTED.iter().filter(|kind| !hidden.contains(**kind)).map(|kind| (*kind, 0)).collect();
         let mut files = self.files;
+        if !self.traffic.is_empty() {
+            self.traffic.sort_by_key(|record| record["time"].as_str().map(str::to_owned));
+            let lines = self.traffic.iter().map(|record| record.to_string() + "\n").collect();
+            files.insert("traffic.jsonl".to_owned(), lines);
+        }
         files.insert(
             "objects.json".to_owned(),
             json!({"apiVersion": "v1", "kind": "List", "items": self.objects}).to_string(),
@@ -271,11 +356,86 @@ fn labels(text: &str) -> Value {
         .into()
 }
 
+/// `networkpolicies` of `NetworkPolicy`.
+fn plural(kind: &str) -> String {
+    let kind = kind.to_lowercase();
+    match (kind.strip_suffix('y'), kind.ends_with('s')) {
+        (Some(stem), _) => format!("{stem}ies"),
+        (None, true) => format!("{kind}es"),
+        (None, false) => format!("{kind}s"),
+    }
+}
+
+/// The `key=value` words of a line; a value with blanks stands in quotes. `x10` is `times=10`.
+fn fields(line: &str) -> Option<Vec<(String, Value)>> {
+    let mut words: Vec<String> = vec![String::new()];
+    let mut quoted = false;
+    for c in line.chars() {
+        match c {
+            '"' => quoted = !quoted,
+            c if c.is_whitespace() && !quoted => words.push(String::new()),
+            c => words.last_mut()?.push(c),
+        }
+    }
+    let mut found = Vec::new();
+    for word in words {
+        if let Some((key, text)) = word.split_once('=') {
+            let value = serde_json::from_str(text).unwrap_or_else(|_| json!(text));
+            found.push((key.to_owned(), value));
+        } else if let Some(times) = word.strip_prefix('x').and_then(|times| times.parse::<u64>().ok()) {
+            found.push(("times".to_owned(), json!(times)));
+        }
+    }
+    Some(found)
+}
+
+/// The namespace and name of an object's metadata.
+fn place(metadata: &Value) -> Subject {
+    let name = metadata["name"].as_str().unwrap_or_default();
+    match metadata["namespace"].as_str() {
+        Some(namespace) => Subject::namespaced("", namespace, name),
+        None => Subject::global("", name),
+    }
+}
+
+/// Sets `a.b[0].c`, making objects and lists on the way. Dots in a key are written as they are in `a["x.y/z"]`, as `~`.
+fn put(object: &mut Value, path: &str, value: Value) {
+    let mut at = object;
+    for step in path.split('.') {
+        let (key, indices) = step.split_once('[').map_or((step, ""), |(key, rest)| (key, rest));
+        let key = key.replace('~', ".");
+        if !at.is_object() {
+            *at = json!({});
+        }
+        at = &mut at[key.as_str()];
+        for index in indices.split('[').filter(|index| !index.is_empty()) {
+            let index: usize = index.trim_end_matches(']').parse().unwrap_or_default();
+            if !at.is_array() {
+                *at = json!([]);
+            }
+            if let Some(list) = at.as_array_mut() {
+                while list.len() <= index {
+                    list.push(Value::Null);
+                }
+            }
+            at = &mut at[index];
+        }
+    }
+    *at = value;
+}
+
 fn kind_name(lower: &str) -> &str {
     match lower {
         "pod" => "Pod",
         "deployment" => "Deployment",
         "node" => "Node",
+        "replicaset" => "ReplicaSet",
+        "statefulset" => "StatefulSet",
+        "daemonset" => "DaemonSet",
+        "service" => "Service",
+        "job" => "Job",
+        "cronjob" => "CronJob",
+        "persistentvolumeclaim" => "PersistentVolumeClaim",
         other => other,
     }
 }

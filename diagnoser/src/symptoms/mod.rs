@@ -28,6 +28,10 @@ pub enum Observation {
     PodDown,
     /// A Service in use with nothing ready behind it.
     NoEndpoints,
+    /// A node that is not ready.
+    NodeDown,
+    /// Requests that are answered well, but late; the seconds are what is typical of the late ones.
+    Slow(f64),
 }
 
 /// One thing that is wrong.

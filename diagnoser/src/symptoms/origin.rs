@@ -20,6 +20,8 @@ pub struct Origin {
     pub upstreams: BTreeSet<String>,
     /// Whether every one of those records names an upstream.
     upstream_known: bool,
+    /// Whether those records speak of names that do not resolve; `None` where they do not say what went wrong.
+    of_names: Option<bool>,
 }
 
 impl Origin {
@@ -44,7 +46,10 @@ impl Origin {
         let upstreams: BTreeSet<String> = upstreams.collect();
         let upstream_known = records.iter().all(|record| record.upstream.as_deref().is_some_and(|u| !u.is_empty()));
         let pods = records.iter().filter_map(|record| record.pod()).collect();
-        Some(Self { hop: hop.to_owned(), pods, upstreams, upstream_known })
+        let errors: Vec<&str> = records.iter().filter_map(|record| record.error.as_deref()).collect();
+        let names = errors.iter().filter(|error| error.starts_with("dns") || error.contains("resolve")).count();
+        let of_names = (!errors.is_empty()).then_some(2 * names > errors.len());
+        Some(Self { hop: hop.to_owned(), pods, upstreams, upstream_known, of_names })
     }
 }
 
@@ -105,5 +110,16 @@ fn behind(model: &Model<'_>, subject: &Subject, origin: &Origin) -> BTreeSet<Sub
             seeds.extend(services.map(|(service, _)| service.clone()));
         }
     }
-    model.closure(seeds, |_, edge| edge.relation != Relation::ConnectsTo)
+    // Look-ups of names matter unless the hop says that something else went wrong.
+    let names = origin.of_names != Some(false);
+    let mut behind = model.closure(seeds, |_, edge| match edge.relation {
+        Relation::ConnectsTo => false,
+        Relation::ResolvesBy => names,
+        _ => true,
+    });
+    // What answers for the name itself: rules by which the name is routed are not behind any pod.
+    if subject.is("name") {
+        behind.insert(subject.clone());
+    }
+    behind
 }

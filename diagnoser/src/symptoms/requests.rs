@@ -137,5 +137,7 @@ pub(crate) fn words(seen: Observation) -> String {
         Observation::Failed(outcome) => outcome.to_string(),
         Observation::PodDown => "not ready".to_owned(),
         Observation::NoEndpoints => "no ready endpoint".to_owned(),
+        Observation::NodeDown => "not ready".to_owned(),
+        Observation::Slow(seconds) => format!("answered in {}", duration(seconds)),
     }
 }

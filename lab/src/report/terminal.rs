@@ -1,6 +1,9 @@
 //! The report of one diagnosis for a person: symptom, path, the six steps, the fix, the score. Eighty columns, calm.
 
-use std::{collections::BTreeMap, fmt::Write};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write,
+};
 
 use diagnoser::{
     Diagnosis, Verdict,
@@ -159,12 +162,13 @@ fn fix(head: &str, root: &RootCause, style: Style) -> String {
     for change in patch {
         match change {
             Change::Set { object, path, from, to } => {
-                let field = place::dotted(path);
                 writeln!(out, "{INDENT}{object}").ok();
-                if !from.is_null() {
-                    diff(&mut out, '-', &field, from, style);
+                for (path, from, to) in differences(path, from, to) {
+                    let field = place::dotted(&path);
+                    for (sign, value) in [('-', from), ('+', to)].into_iter().filter(|(_, value)| !value.is_null()) {
+                        diff(&mut out, sign, &field, value, style);
+                    }
                 }
-                diff(&mut out, '+', &field, to, style);
             }
             Change::Unset { object, path, from } => {
                 writeln!(out, "{INDENT}{object}").ok();
@@ -173,12 +177,35 @@ fn fix(head: &str, root: &RootCause, style: Style) -> String {
             Change::Delete { object } => {
                 writeln!(out, "{INDENT}{}", style.bad(&format!("- {object}"))).ok();
             }
+            Change::Create { object, .. } => {
+                writeln!(out, "{INDENT}{}", style.good(&format!("+ {object}"))).ok();
+            }
             Change::Run { host, command } => {
                 writeln!(out, "{INDENT}{host}# {}", style.good(&harmless(&command.join(" ")))).ok();
             }
         }
     }
     out
+}
+
+/// The fields in which two values differ: what a roll-back changes is a few fields of a large template.
+fn differences<'v>(path: &str, from: &'v Value, to: &'v Value) -> Vec<(String, &'v Value, &'v Value)> {
+    let keys: Vec<String> = match (from, to) {
+        _ if from == to => return vec![],
+        (Value::Object(a), Value::Object(b)) => a.keys().chain(b.keys()).cloned().collect(),
+        (Value::Array(a), Value::Array(b)) => (0..a.len().max(b.len())).map(|index| index.to_string()).collect(),
+        _ => return vec![(path.to_owned(), from, to)],
+    };
+    let keys: BTreeSet<String> = keys.into_iter().collect();
+    let of = |value: &'v Value, key: &str| match value {
+        Value::Array(list) => key.parse::<usize>().ok().and_then(|index| list.get(index)),
+        other => other.get(key),
+    };
+    let each = keys.iter().flat_map(|key| {
+        let inner = format!("{path}/{}", key.replace('~', "~0").replace('/', "~1"));
+        differences(&inner, of(from, key).unwrap_or(&Value::Null), of(to, key).unwrap_or(&Value::Null))
+    });
+    each.collect()
 }
 
 fn diff(out: &mut String, sign: char, field: &str, value: &Value, style: Style) {
