@@ -68,7 +68,7 @@ fn next(model: &Model<'_>, level: &BTreeSet<Subject>, seen: &BTreeSet<Subject>) 
     let ways = [
         // A name leads to the edge first; the Ingress of that name comes after the controller.
         along(Relation::RoutesTo, Some("service")),
-        along(Relation::ForwardsTo, None),
+        along(Relation::ForwardsTo, Some("pod")),
         along(Relation::ConnectsTo, Some("service")),
         ingresses(model, seen),
         along(Relation::RoutesTo, None),
