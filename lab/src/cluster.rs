@@ -2,11 +2,13 @@
 
 use std::{collections::BTreeMap, fs, path::PathBuf};
 
+use diagnoser::Subject;
+
 use crate::{
     LabError, ledger,
     rigs::{Engine, KindCluster},
     root::Root,
-    scenario::World,
+    scenario::{PLACES, Placement, World},
 };
 
 /// Makes the cluster where it is not there, and gets it ready for every world.
@@ -28,22 +30,31 @@ pub async fn ready(root: &Root) -> Result<KindCluster, LabError> {
     let worlds = worlds(root)?;
     let config = config(root, &worlds);
     let why = match KindCluster::connect(&engine).await {
-        Ok(rig) if !rig.is_outdated(&config).await? => return equip(rig, &worlds).await,
+        Ok(rig) if !rig.is_outdated(&config).await? => return equip(root, rig, &worlds).await,
         Ok(_) => "the lab's cluster is outdated".to_owned(),
         Err(LabError::Lacks { what, .. }) => what,
         Err(other) => return Err(other),
     };
     eprintln!("{why}; making it (about a minute)");
     KindCluster::remove(&engine).await?;
-    equip(KindCluster::create(&engine, &config).await?, &worlds).await
+    equip(root, KindCluster::create(&engine, &config).await?, &worlds).await
 }
 
 /// Gets a cluster ready for every world.
-async fn equip(rig: KindCluster, worlds: &[World]) -> Result<KindCluster, LabError> {
+async fn equip(root: &Root, rig: KindCluster, worlds: &[World]) -> Result<KindCluster, LabError> {
     let images: BTreeMap<String, String> = worlds.iter().flat_map(|world| world.images.clone()).collect();
     rig.load(&images).await?;
-    rig.answer_names(&worlds.iter().flat_map(|world| world.dns.clone()).collect()).await?;
+    rig.answer_names(&names(root, worlds)?).await?;
     Ok(rig)
+}
+
+/// The names of every world, wherever it may be set up.
+fn names(root: &Root, worlds: &[World]) -> Result<BTreeMap<String, Subject>, LabError> {
+    let mut names = BTreeMap::new();
+    for (world, place) in worlds.iter().flat_map(|world| (0..PLACES).map(move |place| (world, place))) {
+        names.extend(World::load(root, &world.name, &Placement::number(place))?.dns);
+    }
+    Ok(names)
 }
 
 /// Removes the cluster, its network and its kubeconfig.
@@ -69,7 +80,7 @@ pub fn worlds(root: &Root) -> Result<Vec<World>, LabError> {
         entries.flatten().map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|kind| kind == "yaml"));
     let mut names: Vec<String> = files.filter_map(|path| path.file_stem()?.to_str().map(str::to_owned)).collect();
     names.sort();
-    names.iter().map(|name| World::load(root, name)).collect()
+    names.iter().map(|name| World::load(root, name, &Placement::default())).collect()
 }
 
 /// The cluster configuration that the worlds share.

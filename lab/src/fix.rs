@@ -1,6 +1,6 @@
 //! The diagnosed fix as changes to the live system. It is what verifies a diagnosis, and is never the fault's own undo.
 
-use diagnoser::{Diagnosis, diagnosis::Change};
+use diagnoser::{Diagnosis, Subject, diagnosis::Change};
 use serde_json::Value;
 
 use crate::{
@@ -13,14 +13,12 @@ pub fn changes(diagnosis: &Diagnosis) -> Vec<Mutation> {
     let patches = diagnosis.root_causes.iter().flat_map(|root| &root.fix.patch);
     patches
         .map(|change| match change {
-            Change::Set { object, path, from, to } => Mutation::passing(
-                format!("fix {object} {path}: {from} -> {to}"),
-                Action::Set { object: object.clone(), path: path.clone(), value: to.clone() },
-            ),
-            Change::Unset { object, path, from } => Mutation::passing(
-                format!("fix {object} {path}: {from} -> none"),
-                Action::Set { object: object.clone(), path: path.clone(), value: Value::Null },
-            ),
+            Change::Set { object, path, from, to } => {
+                Mutation::passing(format!("fix {object} {path}: {from} -> {to}"), set(object, path, to))
+            }
+            Change::Unset { object, path, from } => {
+                Mutation::passing(format!("fix {object} {path}: {from} -> none"), set(object, path, &Value::Null))
+            }
             Change::Delete { object } => {
                 Mutation::passing(format!("fix: delete {object}"), Action::Delete(object.clone()))
             }
@@ -33,6 +31,10 @@ pub fn changes(diagnosis: &Diagnosis) -> Vec<Mutation> {
             ),
         })
         .collect()
+}
+
+fn set(object: &Subject, path: &str, value: &Value) -> Action {
+    Action::Set { object: object.clone(), fields: vec![(path.to_owned(), value.clone())] }
 }
 
 /// What a fix creates is the lab's own like everything else it makes, and goes with the world.
@@ -69,8 +71,8 @@ mod tests {
             "noise": [], "missing": [], "symptoms": [], "path": [], "steps": []}))
             .unwrap();
         let changes = changes(&diagnosis);
-        let object = "service/a/s".parse().unwrap();
-        assert_eq!(changes[1].action, Action::Set { object, path: "/spec/y".to_owned(), value: Value::Null });
+        let object: Subject = "service/a/s".parse().unwrap();
+        assert_eq!(changes[1].action, set(&object, "/spec/y", &Value::Null));
         assert_eq!(changes[3].action, Action::Run { node: "n".to_owned(), command: vec!["true".to_owned()] });
         assert!(changes.len() == 4 && changes.iter().all(|change| change.undo.is_none()));
         assert_eq!(says(&diagnosis), "Mend it");

@@ -41,10 +41,17 @@ impl Mutation {
 
     /// Setting one field of an object; `now` is the object as it is.
     pub fn set(now: &Value, object: &Subject, path: &str, value: Value) -> Self {
-        let before = now.pointer(path).cloned().unwrap_or(Value::Null);
-        let set = |value: Value| Action::Set { object: object.clone(), path: path.to_owned(), value };
-        let what = format!("{object} {path}: {before} -> {value}");
-        Self::new(what, set(value), format!("{object} {path}: {before}"), set(before))
+        Self::edit(now, object, vec![(path.to_owned(), value)])
+    }
+
+    /// Setting several fields of an object at once; `now` is the object as it is.
+    pub fn edit(now: &Value, object: &Subject, fields: Vec<(String, Value)>) -> Self {
+        let before: Vec<(String, Value)> =
+            fields.iter().map(|(path, _)| (path.clone(), now.pointer(path).cloned().unwrap_or(Value::Null))).collect();
+        let each = fields.iter().zip(&before).map(|((path, value), (_, was))| format!("{path}: {was} -> {value}"));
+        let what = format!("{object} {}", each.collect::<Vec<_>>().join(", "));
+        let set = |fields: Vec<(String, Value)>| Action::Set { object: object.clone(), fields };
+        Self::new(what, set(fields), format!("{object} as it was"), set(before))
     }
 
     /// Creating an object.
@@ -70,7 +77,6 @@ pub struct Ledger {
     path: PathBuf,
     file: Mutex<File>,
     undos: Mutex<Vec<Action>>,
-    _lock: File,
 }
 
 /// What a run that did not end well left: its file and what takes it back, last change first.
@@ -86,15 +92,15 @@ fn folder() -> PathBuf {
 }
 
 impl Ledger {
-    /// Begins a ledger for a run of this scenario; it holds the lock for as long as it is there.
+    /// Begins a ledger for a run of this scenario. Only for who holds the lock.
     ///
     /// # Errors
     /// When the file cannot be made.
-    pub fn begin(scenario: &str, lock: File) -> Result<Self, LabError> {
+    pub fn begin(scenario: &str) -> Result<Self, LabError> {
         let path = folder().join(format!("{scenario}-{}.jsonl", std::process::id()));
         let file =
             OpenOptions::new().create(true).append(true).open(&path).map_err(|error| LabError::file(&path, error))?;
-        Ok(Self { path, file: Mutex::new(file), undos: Mutex::default(), _lock: lock })
+        Ok(Self { path, file: Mutex::new(file), undos: Mutex::default() })
     }
 
     /// Makes a change: its intent is on the disk before.
@@ -170,8 +176,8 @@ mod tests {
         let now = json!({"spec": {"ports": [{"port": 80, "targetPort": "http"}]}});
         let change = Mutation::set(&now, &service, "/spec/ports/0/targetPort", json!(8080));
         assert_eq!(change.what, "service/a/s /spec/ports/0/targetPort: \"http\" -> 8080");
-        let Some(Action::Set { value, .. }) = change.undo else { panic!("{:?}", change.undo) };
-        assert_eq!(value, json!("http"));
+        let Some(Action::Set { fields, .. }) = change.undo else { panic!("{:?}", change.undo) };
+        assert_eq!(fields, [("/spec/ports/0/targetPort".to_owned(), json!("http"))]);
     }
 
     #[test]

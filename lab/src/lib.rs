@@ -19,6 +19,7 @@ pub mod fix;
 pub mod gate;
 pub mod gc;
 pub mod ledger;
+pub mod live_suite;
 pub mod recording;
 pub mod replay;
 pub mod report;

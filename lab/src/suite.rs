@@ -6,7 +6,7 @@ use diagnoser::{Diagnosis, Verdict};
 use serde::Serialize;
 
 use crate::{
-    LabError,
+    live_suite::Done,
     recording::Recording,
     replay,
     report::json::rounded,
@@ -51,47 +51,40 @@ pub struct SuiteJson<'a> {
 }
 
 impl Suite {
-    /// Runs every scenario with `run` and counts. A run that fails is unscoreable and does not stop the others; only an
-    /// interruption does.
-    ///
-    /// # Errors
-    /// When the user interrupts.
-    pub fn run(
-        mode: &'static str,
-        scenarios: &[Scenario],
-        mut run: impl FnMut(&Scenario) -> Result<(Outcome, Diagnosis), LabError>,
-    ) -> Result<Self, LabError> {
-        let begun = Instant::now();
-        let mut rows = Vec::new();
-        for scenario in scenarios {
-            let one = Instant::now();
-            let (outcome, says) = match run(scenario) {
-                Ok((Outcome::Exact, _)) => (Outcome::Exact, String::new()),
-                Ok((outcome, diagnosis)) => (outcome, why(&diagnosis)),
-                Err(LabError::Interrupted) => return Err(LabError::Interrupted),
-                Err(error) => (Outcome::Unscoreable, error.to_string()),
-            };
-            rows.push(Row {
-                name: scenario.name.clone(),
-                outcome,
-                seconds: rounded(one.elapsed().as_secs_f64()),
-                says,
-                control: scenario.truth == Truth::Healthy,
-            });
-        }
-        Ok(Self { mode, scenarios: rows, seconds: begun.elapsed().as_secs_f64() })
+    /// What live runs came to. A run that failed is unscoreable.
+    pub fn of_runs(runs: &[Done], seconds: f64) -> Self {
+        let rows = runs.iter().map(|done| Row {
+            name: done.scenario.name.clone(),
+            outcome: done.outcome(),
+            seconds: rounded(done.seconds),
+            says: match &done.result {
+                Ok(run) if run.outcome == Outcome::Exact => String::new(),
+                Ok(run) => why(&run.diagnosis),
+                Err(error) => error.to_string(),
+            },
+            control: done.scenario.truth == Truth::Healthy,
+        });
+        Self { mode: "live", scenarios: rows.collect(), seconds }
     }
 
-    /// Runs every scenario from its recording.
-    ///
-    /// # Errors
-    /// Never for a single scenario; see [`Suite::run`].
-    pub fn replay(root: &Root, scenarios: &[Scenario]) -> Result<Self, LabError> {
-        Self::run("replay", scenarios, |scenario| {
-            let recording = Recording::of(root, &scenario.name)?;
-            let diagnosis = replay::diagnose(recording.evidence, replay::NOT_RECORDED)?;
-            Ok((score(&recording.scenario.truth, &diagnosis), diagnosis))
-        })
+    /// Diagnoses every recording. One that is not there or does not parse is unscoreable and does not stop the others.
+    pub fn replay(root: &Root, scenarios: &[Scenario]) -> Self {
+        let begun = Instant::now();
+        let rows = scenarios.iter().map(|scenario| {
+            let one = Instant::now();
+            let diagnosed = Recording::of(root, &scenario.name).and_then(|recording| {
+                let diagnosis = replay::diagnose(recording.evidence, replay::NOT_RECORDED)?;
+                Ok((score(&recording.scenario.truth, &diagnosis), diagnosis))
+            });
+            let (outcome, says) = match diagnosed {
+                Ok((Outcome::Exact, _)) => (Outcome::Exact, String::new()),
+                Ok((outcome, diagnosis)) => (outcome, why(&diagnosis)),
+                Err(error) => (Outcome::Unscoreable, error.to_string()),
+            };
+            let seconds = rounded(one.elapsed().as_secs_f64());
+            Row { name: scenario.name.clone(), outcome, seconds, says, control: scenario.truth == Truth::Healthy }
+        });
+        Self { mode: "replay", scenarios: rows.collect(), seconds: begun.elapsed().as_secs_f64() }
     }
 
     /// How many came to this outcome.

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fs};
 
 use diagnoser::causes;
-use lab::scenario::{self, Symptom, Truth, World};
+use lab::scenario::{self, Placement, Symptom, Truth, World};
 use lab_tests::{folder, root};
 
 #[test]
@@ -19,7 +19,8 @@ fn every_scenario_is_whole() {
             scenario.title.len() <= 80 && !scenario.title.ends_with('.'),
             "{name}: a title is one line, without a full stop"
         );
-        let world = World::load(&root(), &scenario.world).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let world = World::load(&root(), &scenario.world, &Placement::default())
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
         assert!(world.manifests.is_file(), "{name}: {} is missing", world.manifests.display());
         if let Symptom::Http(http) = &scenario.symptom {
             world.place(&http.from).unwrap_or_else(|error| panic!("{name}: {error}"));

@@ -48,9 +48,16 @@ impl Origin {
         let pods = records.iter().filter_map(|record| record.pod()).collect();
         let errors: Vec<&str> = records.iter().filter_map(|record| record.error.as_deref()).collect();
         let names = errors.iter().filter(|error| error.starts_with("dns") || error.contains("resolve")).count();
-        let of_names = (!errors.is_empty()).then_some(2 * names > errors.len());
+        // Who sends on to addresses has looked no name up.
+        let by_address = upstream_known && upstreams.iter().all(|upstream| is_address(upstream));
+        let of_names = if by_address { Some(false) } else { (!errors.is_empty()).then_some(2 * names > errors.len()) };
         Some(Self { hop: hop.to_owned(), pods, upstreams, upstream_known, of_names })
     }
+}
+
+/// Whether this is `10.0.0.1:80` and not `api.shop:80`.
+fn is_address(upstream: &str) -> bool {
+    upstream.parse::<std::net::SocketAddr>().is_ok() || upstream.parse::<std::net::IpAddr>().is_ok()
 }
 
 /// Where the fault behind failing requests to `subject` can sit. Without an origin, or where the next hop's logs were not

@@ -1,6 +1,6 @@
 //! `lab list`: what scenarios there are.
 
-use std::{collections::BTreeSet, process::ExitCode};
+use std::process::ExitCode;
 
 use clap::Args as ClapArgs;
 
@@ -30,13 +30,9 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> Result<ExitCode, LabError> {
     let root = Root::find()?;
     let scenarios = scenario::list(&root)?;
-    let tags: BTreeSet<&str> = scenarios.iter().flat_map(|scenario| &scenario.tags).map(String::as_str).collect();
-    if let Some(tag) = args.tag.iter().find(|tag| !tags.contains(tag.as_str())) {
-        let all = format!("Tags: {}", tags.iter().copied().collect::<Vec<_>>().join(", "));
-        return Err(LabError::unknown_name("tag", tag, tags, all));
-    }
-    let chosen = scenarios.into_iter().filter(|scenario| args.tag.iter().all(|tag| scenario.tags.contains(tag)));
+    let chosen = scenario::tagged(scenarios, &args.tag)?;
     let entries: Vec<Entry> = chosen
+        .into_iter()
         .map(|scenario| Entry {
             recorded: root.recordings().join(&scenario.name).is_dir(),
             // Every world so far is a cluster of kind.

@@ -3,7 +3,7 @@
 use crate::{
     LabError,
     events::Journal,
-    gate::{self, LiveOptions, LiveRun},
+    gate::{self, LiveOptions, LiveRun, Session},
     report::progress::Progress,
     root::Root,
     scenario::Scenario,
@@ -22,5 +22,6 @@ pub(super) fn wait_for<T>(work: impl Future<Output = T>) -> Result<T, LabError> 
 /// Runs a scenario on a live system, through the whole gate.
 pub(super) fn run(root: &Root, scenario: &Scenario, keep: bool) -> Result<LiveRun, LabError> {
     let journal = Journal::new(vec![Box::new(Progress::new())]);
-    wait_for(gate::run(root, scenario, &LiveOptions { keep }, &journal))?
+    let options = LiveOptions { keep, ..LiveOptions::default() };
+    wait_for(async { gate::run(&Session::begin(root).await?, scenario, &options, &journal).await })?
 }

@@ -1,45 +1,71 @@
 //! `lab suite`: every scenario, scored together.
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Instant};
 
 use clap::Args as ClapArgs;
 
-use super::{Format, live};
+use super::Format;
 use crate::{
-    LabError, exit,
-    report::{self, json},
+    LabError, exit, live_suite,
+    report::{self, json, suite_progress::SuiteProgress},
     root::Root,
-    scenario,
+    scenario::{self, PLACES, Scenario},
     suite::Suite,
 };
 
 /// Diagnose every scenario and score the answers
 ///
-/// Without --live every recording is diagnosed anew. A scenario that has no recording, or whose live run was not fit to be
-/// judged, counts as unscoreable. Exit code 0 when every diagnosis is exact, else 1.
+/// Without --live every recording is diagnosed anew. With --live every failure is made on a cluster of the lab's own: those
+/// that break no node and nothing the whole cluster shares run side by side, the others one by one after them; one that
+/// fails does not stop the rest. A scenario that has no recording, or whose live run was not fit to be judged, counts as
+/// unscoreable. Exit code 0 when every diagnosis is exact, else 1.
 #[derive(ClapArgs)]
 #[command(after_long_help = "\
 Examples:
   lab suite
+  lab suite --tag http-502 --live
+  lab suite --live --record            run all, and keep the runs as recordings
   lab suite --format json | jq .totals")]
 pub(super) struct Args {
     /// Run every scenario on a real cluster on this machine
     #[arg(long)]
     live: bool,
+    /// With --live: keep every run that was fit to be judged as recordings/NAME
+    #[arg(long, requires = "live")]
+    record: bool,
+    /// With --live: how many run side by side
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=PLACES as i64), requires = "live")]
+    jobs: u8,
+    /// Only those with this tag; several times: with all of them
+    #[arg(long)]
+    tag: Vec<String>,
     /// The form of the answer
     #[arg(long, value_enum, default_value_t = Format::Terminal)]
     format: Format,
+    /// Only these; all without
+    names: Vec<String>,
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitCode, LabError> {
     let root = Root::find()?;
-    let scenarios = scenario::list(&root)?;
-    let suite = if args.live {
-        Suite::run("live", &scenarios, |scenario| {
-            live::run(&root, scenario, false).map(|run| (run.outcome, run.diagnosis))
-        })?
+    let named: Vec<Scenario> = if args.names.is_empty() {
+        scenario::list(&root)?
     } else {
-        Suite::replay(&root, &scenarios)?
+        args.names.iter().map(|name| scenario::find(&root, name)).collect::<Result<_, _>>()?
+    };
+    let scenarios = scenario::tagged(named, &args.tag)?;
+    let suite = if args.live {
+        let begun = Instant::now();
+        let progress = SuiteProgress::new(scenarios.len());
+        let runs = live_suite::run(&root, &scenarios, usize::from(args.jobs), &progress)?;
+        if args.record {
+            for run in runs.iter().filter_map(|done| done.result.as_ref().ok()) {
+                run.recording.save(&root.recordings().join(&run.recording.scenario.name))?;
+            }
+        }
+        Suite::of_runs(&runs, begun.elapsed().as_secs_f64())
+    } else {
+        Suite::replay(&root, &scenarios)
     };
     report::print(&match args.format {
         Format::Terminal => report::suite::render(&suite, report::stdout_style()),

@@ -100,4 +100,8 @@ impl Break for FillConntrack {
             Ok(if bit && after.count >= FULL * after.max { Now::Holds(says) } else { Now::NotYet(says) })
         })
     }
+
+    fn is_exclusive(&self) -> bool {
+        true
+    }
 }

@@ -32,18 +32,22 @@ impl FillInodes {
     }
 }
 
+/// Insists that the world set this file system up for itself.
+pub(super) fn of_the_world(fault: &str, live: &Live, node: &str, path: &str) -> Result<(), LabError> {
+    if live.world.hosts.iter().any(|host| host.node == node && host.tmpfs.path == path) {
+        return Ok(());
+    }
+    Err(LabError::BadInput {
+        place: format!("{fault} {path}"),
+        what: "the world does not set up a file system of its own there".to_owned(),
+        next: "Only file systems under `hosts` of the world are filled: no other is the lab's own.".to_owned(),
+    })
+}
+
 impl Break for FillInodes {
     fn mutations<'a>(&'a self, live: &'a Live) -> BoxFuture<'a, Result<Vec<Mutation>, LabError>> {
         Box::pin(async move {
-            let own = live.world.hosts.iter().any(|host| host.node == self.node && host.tmpfs.path == self.path);
-            if !own {
-                return Err(LabError::BadInput {
-                    place: format!("fill-inodes {}", self.path),
-                    what: "the world does not set up a file system of its own there".to_owned(),
-                    next: "Only file systems under `hosts` of the world are filled: no other is the lab's own."
-                        .to_owned(),
-                });
-            }
+            of_the_world("fill-inodes", live, &self.node, &self.path)?;
             let node = &live.rig.node(&self.node)?.name;
             let folder = format!("{}/{FOLDER}", self.path);
             let fill = format!(

@@ -4,22 +4,38 @@
 //! asserted by its own effect, which is looked for where the fault is, not where the symptom shows.
 //! To add one: a file here, and a line in each of the two lists below.
 
+mod apply;
+mod config_text;
+mod degrade_pod;
+mod drop_packets;
 mod fill_conntrack;
+mod fill_disk;
 mod fill_inodes;
 mod memory_limit;
+mod misroute;
 mod network_policy;
+mod patch;
 mod service_selector;
 mod service_target_port;
+mod stop_unit;
 
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
+pub use apply::Apply;
+pub use config_text::ConfigText;
+pub use degrade_pod::DegradePod;
+pub use drop_packets::DropPackets;
 pub use fill_conntrack::FillConntrack;
+pub use fill_disk::FillDisk;
 pub use fill_inodes::FillInodes;
 pub use memory_limit::MemoryLimit;
+pub use misroute::Misroute;
 pub use network_policy::{Deny, NetworkPolicy};
+pub use patch::Patch;
 pub use service_selector::ServiceSelector;
 pub use service_target_port::ServiceTargetPort;
+pub use stop_unit::StopUnit;
 
 use crate::{
     LabError,
@@ -31,18 +47,34 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Fault {
+    /// An object is created that should not be there.
+    Apply(Apply),
+    /// A part of a configuration file is changed.
+    ConfigText(ConfigText),
+    /// One instance of several goes bad.
+    DegradePod(DegradePod),
+    /// A node's firewall drops packets.
+    DropPackets(DropPackets),
     /// A node's connection tracking table is filled.
     FillConntrack(FillConntrack),
+    /// A file system is filled.
+    FillDisk(FillDisk),
     /// A file system's inodes are used up.
     FillInodes(FillInodes),
     /// A Deployment's memory limit is changed.
     MemoryLimit(MemoryLimit),
+    /// A node gets routes that lead nowhere.
+    Misroute(Misroute),
     /// A NetworkPolicy is put over pods.
     NetworkPolicy(NetworkPolicy),
+    /// An object is changed.
+    Patch(Patch),
     /// A Service's selector is changed.
     ServiceSelector(ServiceSelector),
     /// A Service's targetPort is changed.
     ServiceTargetPort(ServiceTargetPort),
+    /// A service of a node is stopped.
+    StopUnit(StopUnit),
 }
 
 /// What every fault can do.
@@ -52,18 +84,31 @@ pub trait Break: Send + Sync {
 
     /// Whether the fault's own effect is there, and what shows it.
     fn effect<'a>(&'a self, live: &'a Live) -> BoxFuture<'a, Result<Now<String>, LabError>>;
+
+    /// Whether it touches nodes or what the whole cluster shares, so that no other run may go on beside it.
+    fn is_exclusive(&self) -> bool {
+        false
+    }
 }
 
 impl Fault {
     /// The fault itself.
     pub fn breaks(&self) -> &dyn Break {
         match self {
+            Self::Apply(fault) => fault,
+            Self::ConfigText(fault) => fault,
+            Self::DegradePod(fault) => fault,
+            Self::DropPackets(fault) => fault,
             Self::FillConntrack(fault) => fault,
+            Self::FillDisk(fault) => fault,
             Self::FillInodes(fault) => fault,
             Self::MemoryLimit(fault) => fault,
+            Self::Misroute(fault) => fault,
             Self::NetworkPolicy(fault) => fault,
+            Self::Patch(fault) => fault,
             Self::ServiceSelector(fault) => fault,
             Self::ServiceTargetPort(fault) => fault,
+            Self::StopUnit(fault) => fault,
         }
     }
 

@@ -51,7 +51,7 @@ pub(super) async fn assert_healthy(run: &Run<'_>, since: Timestamp) -> Result<St
     }
     let good = until("the client's own requests to succeed", HEALTHY, async || {
         let records = trickle(live, since).await?;
-        let good = records.iter().rev().take_while(|record| !record.failed()).count();
+        let good = records.iter().rev().take_while(|record| record.succeeded()).count();
         let last =
             records.last().map_or("no request yet".to_owned(), |last| format!("{} {:?}", last.what(), last.status));
         Ok(if good >= TRICKLE { Now::Holds(good) } else { Now::NotYet(format!("{good} in a row; the last: {last}")) })
@@ -80,6 +80,7 @@ pub(super) fn matches(expected: &HttpSymptom, probe: &Probe) -> bool {
     expected.status.is_none_or(|status| probe.outcome == Outcome::Answered && probe.status == Some(status))
         && expected.outcome.is_none_or(|outcome| probe.outcome == outcome)
         && expected.within.is_none_or(|limit| probe.seconds.is_some_and(|seconds| seconds <= limit.as_secs_f64()))
+        && expected.after.is_none_or(|limit| probe.seconds.is_some_and(|seconds| seconds >= limit.as_secs_f64()))
 }
 
 /// How a request ended, in words.
@@ -114,6 +115,9 @@ mod tests {
             status: Some(502),
             outcome: None,
             within: Some(Duration::from_secs(1)),
+            after: None,
+            bytes: None,
+            share: None,
         };
         assert!(matches(&expected, &bad) && !matches(&expected, &slow) && !matches(&expected, &silent));
         let timeout = HttpSymptom { status: None, outcome: Some(Outcome::Timeout), within: None, ..expected };

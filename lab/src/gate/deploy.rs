@@ -35,10 +35,9 @@ pub(super) async fn deploy(run: &Run<'_>) -> Result<(), LabError> {
     all_ready(&run.live).await
 }
 
-/// Waits until every Deployment of the world is rolled out.
+/// Waits until every workload of the world is rolled out.
 pub(super) async fn all_ready(live: &Live) -> Result<(), LabError> {
-    let deployments = live.objects.iter().map(|(subject, _)| subject).filter(|subject| subject.is("deployment"));
-    try_join_all(deployments.map(|subject| live.rig.api.watch(subject, "to be ready", READY, rolled_out)))
+    try_join_all(live.workloads().map(|subject| live.rig.api.watch(subject, "to be ready", READY, rolled_out)))
         .await
         .map(drop)
 }

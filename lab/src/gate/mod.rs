@@ -6,6 +6,7 @@
 mod checks;
 mod deploy;
 mod interrupt;
+mod session;
 mod stages;
 mod symptom;
 
@@ -13,23 +14,26 @@ use std::{fs, time::Instant};
 
 use diagnoser::Diagnosis;
 use jiff::Timestamp;
+pub use session::Session;
 
 use crate::{
-    LabError, cluster,
+    LabError,
     events::{Event, Journal, Stage},
-    gc,
-    ledger::{self, Ledger},
+    ledger::Ledger,
     recording::Recording,
     rigs::{Live, manifests},
-    root::{self, Root},
-    scenario::{Scenario, World},
+    root,
+    scenario::{Placement, Scenario, World},
     score::Outcome,
 };
 
 /// How a live run is made.
+#[derive(Default)]
 pub struct LiveOptions {
     /// Leave the broken world up after the diagnosis; `lab gc` removes it.
     pub keep: bool,
+    /// Where in the cluster the world is set up.
+    pub placement: Placement,
 }
 
 /// A live run that was fit to be judged.
@@ -48,7 +52,7 @@ pub struct LiveRun {
 
 /// What every stage works with.
 struct Run<'a> {
-    scenario: &'a Scenario,
+    scenario: Scenario,
     live: Live,
     ledger: Ledger,
     journal: &'a Journal,
@@ -85,33 +89,19 @@ impl Run<'_> {
 /// When the machine lacks something, the run is not fit to be judged, the diagnosed fix does not heal although the diagnosis
 /// is exact, or the user interrupts. Everything is taken back before.
 pub async fn run(
-    root: &Root,
+    session: &Session,
     scenario: &Scenario,
     options: &LiveOptions,
     journal: &Journal,
 ) -> Result<LiveRun, LabError> {
     let begun = Instant::now();
-    let world = World::load(root, &scenario.world)?;
-    let objects = manifests(&world)?;
-    let lock = ledger::lock()?;
-    let rig = interrupt::or(async {
-        let rig = cluster::ready(root).await?;
-        for line in gc::sweep(&rig).await? {
-            tracing::info!("{line}");
-        }
-        Ok(rig)
-    })
-    .await?;
-    let ledger = Ledger::begin(&scenario.name, lock)?;
-    let run = Run {
-        scenario,
-        live: Live { rig, world, objects },
-        ledger,
-        journal,
-        begun: Timestamp::now(),
-        keep: options.keep,
-    };
-    journal.record(Event::RunStarted { scenario: scenario.name.clone() });
+    let world = World::load(&session.root, &scenario.world, &options.placement)?;
+    let scenario = scenario.placed(&world)?;
+    let objects = manifests(&world, &scenario.with)?;
+    let ledger = Ledger::begin(&scenario.name)?;
+    let live = Live { rig: session.rig.clone(), world, objects };
+    let run = Run { scenario, live, ledger, journal, begun: Timestamp::now(), keep: options.keep };
+    journal.record(Event::RunStarted { scenario: run.scenario.name.clone() });
     let result = interrupt::or(through(&run)).await;
     // A run that went wrong is what one most wants to look around in.
     let kept = options.keep && !matches!(result, Err(LabError::Interrupted));

@@ -25,8 +25,10 @@ const BITES: Duration = Duration::from_secs(30);
 const FAILING: usize = 10;
 /// ... or, for a control, how many that succeeded.
 const SUCCEEDING: usize = 20;
-/// How long they may take.
+/// How long they may take, or ...
 const TRAFFIC: Duration = Duration::from_secs(20);
+/// ... how long each may, where many are waited for.
+const SLOWEST: Duration = Duration::from_millis(500);
 
 /// Nothing has been done yet.
 pub(super) struct Planned<'a>(pub(super) &'a Run<'a>);
@@ -104,10 +106,12 @@ impl<'a> Injected<'a> {
         let control = run.scenario.symptom == Symptom::None;
         let (files, components) = run
             .stage(Stage::Observe, async {
-                let wanted = if control { SUCCEEDING } else { FAILING };
-                let traffic = until("enough requests of the client", TRAFFIC, async || {
+                let usual = if control { SUCCEEDING } else { FAILING };
+                let wanted = run.scenario.requests.unwrap_or(usual);
+                let limit = TRAFFIC.max(SLOWEST * u32::try_from(wanted).unwrap_or(u32::MAX));
+                let traffic = until("enough requests of the client", limit, async || {
                     let records = checks::trickle(&run.live, since).await?;
-                    let seen = records.iter().filter(|record| !control || !record.failed()).count();
+                    let seen = records.iter().filter(|record| !control || record.succeeded()).count();
                     Ok(if seen >= wanted { Now::Holds(()) } else { Now::NotYet(format!("{seen} of {wanted}")) })
                 });
                 match traffic.await {

@@ -8,6 +8,7 @@ mod place;
 pub mod progress;
 pub mod reference;
 pub mod suite;
+pub mod suite_progress;
 pub mod terminal;
 mod unknown;
 

@@ -19,14 +19,12 @@ const GONE: Duration = Duration::from_secs(60);
 pub enum Action {
     /// Create this object, or bring it to this state.
     Apply(Value),
-    /// Set one field of an object; null removes it.
+    /// Set fields of an object, all at once.
     Set {
         /// The object.
         object: Subject,
-        /// JSON pointer into the object.
-        path: String,
-        /// What to set it to.
-        value: Value,
+        /// JSON pointers into the object and what to set each to; null removes it.
+        fields: Vec<(String, Value)>,
     },
     /// Delete an object.
     Delete(Subject),
@@ -60,16 +58,18 @@ impl KindCluster {
                 }
                 self.api.apply(&subject, object).await
             }
-            Action::Set { object, path, value } => {
+            Action::Set { object, fields } => {
                 self.api
                     .edit(object, |whole| {
-                        if !is_owned(whole) {
+                        if !is_owned(whole) && !is_of_the_cluster(object) {
                             return Err(foreign(object));
                         }
-                        set(whole, path, value).map_err(|why| LabError::Live {
-                            what: format!("changing {object} {path}"),
-                            why,
-                            next: "The object has another shape than the change expects.".to_owned(),
+                        fields.iter().try_for_each(|(path, value)| {
+                            set(whole, path, value).map_err(|why| LabError::Live {
+                                what: format!("changing {object} {path}"),
+                                why,
+                                next: "The object has another shape than the change expects.".to_owned(),
+                            })
                         })
                     })
                     .await
@@ -130,7 +130,7 @@ impl KindCluster {
 ///
 /// # Errors
 /// When it has no kind or name, or one the lab does not handle.
-pub(super) fn subject_of(object: &Value) -> Result<Subject, LabError> {
+pub fn subject_of(object: &Value) -> Result<Subject, LabError> {
     let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str);
     let kind = kind_of(text("/kind").unwrap_or_default())?;
     let name = text("/metadata/name").unwrap_or_default();
@@ -142,6 +142,11 @@ pub(super) fn subject_of(object: &Value) -> Result<Subject, LabError> {
         });
     }
     Ok(kind.subject(text("/metadata/namespace"), name))
+}
+
+/// Nodes and what makes the cluster work came with the lab's own cluster: they may be changed, never deleted.
+fn is_of_the_cluster(subject: &Subject) -> bool {
+    subject.is("node") || subject.namespace() == "kube-system"
 }
 
 fn foreign(subject: &Subject) -> LabError {

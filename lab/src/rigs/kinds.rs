@@ -19,10 +19,11 @@ pub struct Kind {
 }
 
 /// Every kind, sorted by plural.
-const KINDS: [Kind; 27] = [
+const KINDS: [Kind; 28] = [
     global("rbac.authorization.k8s.io/v1", "ClusterRoleBinding", "clusterrolebindings"),
     global("rbac.authorization.k8s.io/v1", "ClusterRole", "clusterroles"),
     local("v1", "ConfigMap", "configmaps"),
+    local("apps/v1", "ControllerRevision", "controllerrevisions"),
     local("batch/v1", "CronJob", "cronjobs"),
     local("apps/v1", "DaemonSet", "daemonsets"),
     local("apps/v1", "Deployment", "deployments"),

@@ -1,9 +1,9 @@
 //! A world that runs, or is about to, in the lab's own cluster: what faults, checks and collectors work on.
 
-use std::fs;
+use std::{fs, path::Path};
 
 use diagnoser::Subject;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{
     action::subject_of,
@@ -33,31 +33,59 @@ pub struct Live {
     pub objects: Vec<(Subject, Value)>,
 }
 
-/// The objects of a world's manifests, images filled in.
+/// The objects of a world's manifests and of what is set up with it, everything filled in. An object of an addition that the
+/// world has already is merged into that one (JSON Merge Patch, RFC 7386).
 ///
 /// # Errors
-/// When the file does not parse, an object has no name or a kind the lab does not handle, or lacks the lab's label.
-pub fn manifests(world: &World) -> Result<Vec<(Subject, Value)>, LabError> {
-    let path = &world.manifests;
-    let mut text = fs::read_to_string(path).map_err(|error| LabError::file(path, error))?;
-    for (name, image) in &world.images {
-        text = text.replace(&format!("${{{name}}}"), image);
+/// When a file does not parse, an object has no name or a kind the lab does not handle, or lacks the lab's label.
+pub fn manifests(world: &World, with: &[String]) -> Result<Vec<(Subject, Value)>, LabError> {
+    let mut found: Vec<(Subject, Value)> = vec![];
+    for path in std::iter::once(world.manifests.clone()).chain(with.iter().map(|name| world.addition(name))) {
+        for (subject, object) in objects_of(world, &path)? {
+            match found.iter_mut().find(|(known, _)| *known == subject) {
+                Some((_, known)) => merge(known, object),
+                None => found.push((subject, object)),
+            }
+        }
     }
-    let broken = |what: String| LabError::BadInput {
+    if let Some((subject, _)) = found.iter().find(|(_, object)| !super::is_owned(object)) {
+        return Err(broken(&world.manifests, format!("{subject} lacks the lab's label")));
+    }
+    Ok(found)
+}
+
+fn objects_of(world: &World, path: &Path) -> Result<Vec<(Subject, Value)>, LabError> {
+    let text = fs::read_to_string(path).map_err(|error| LabError::file(path, error))?;
+    let text = world.placement.fill(&world.moved(&text), &world.namespaces, &world.images);
+    let objects: Vec<Value> = serde_saphyr::from_multiple(&text).map_err(|error| broken(path, error.to_string()))?;
+    let objects = objects.into_iter().filter(|object| !object.is_null());
+    objects.map(|object| Ok((subject_of(&object)?, object))).collect()
+}
+
+fn broken(path: &Path, what: String) -> LabError {
+    LabError::BadInput {
         place: path.display().to_string(),
         what,
         next: "Every object has a name, a known kind, and the label app.kubernetes.io/managed-by: lab.".to_owned(),
-    };
-    let objects: Vec<Value> = serde_saphyr::from_multiple(&text).map_err(|error| broken(error.to_string()))?;
-    let mut found = vec![];
-    for object in objects.into_iter().filter(|object| !object.is_null()) {
-        let subject = subject_of(&object)?;
-        if !super::is_owned(&object) {
-            return Err(broken(format!("{subject} lacks the lab's label")));
-        }
-        found.push((subject, object));
     }
-    Ok(found)
+}
+
+/// JSON Merge Patch: objects are merged, everything else is replaced, null removes.
+fn merge(into: &mut Value, patch: Value) {
+    let Value::Object(patch) = patch else {
+        *into = patch;
+        return;
+    };
+    if !into.is_object() {
+        *into = json!({});
+    }
+    for (key, value) in patch {
+        if value.is_null() {
+            into.as_object_mut().map(|map| map.remove(&key));
+        } else {
+            merge(&mut into[key], value);
+        }
+    }
 }
 
 impl Live {
@@ -68,6 +96,12 @@ impl Live {
         let mut names: Vec<String> = names.collect();
         names.sort();
         names
+    }
+
+    /// The world's workloads: what keeps pods running.
+    pub fn workloads(&self) -> impl Iterator<Item = &Subject> {
+        let subjects = self.objects.iter().map(|(subject, _)| subject);
+        subjects.filter(|subject| subject.is("deployment") || subject.is("statefulset"))
     }
 
     /// The one object of this kind and name in the world.
@@ -123,6 +157,20 @@ impl Live {
         Ok(pods)
     }
 
+    /// The ReplicaSets of a workload, which make its pods; the workload itself where it makes them.
+    ///
+    /// # Errors
+    /// When the API server does not answer.
+    pub async fn makers(&self, workload: &Subject) -> Result<Vec<Subject>, LabError> {
+        let sets = self.rig.api.list(kind_of("replicaset")?, workload.namespace.as_deref(), "").await?;
+        let own =
+            sets.iter().filter(|set| set.pointer("/metadata/ownerReferences/0/name") == Some(&json!(workload.name)));
+        let names = own.filter_map(|set| set["metadata"]["name"].as_str());
+        let made: Vec<Subject> =
+            names.map(|name| Subject::namespaced("replicaset", workload.namespace(), name)).collect();
+        Ok(if made.is_empty() { vec![workload.clone()] } else { made })
+    }
+
     /// A pod of a workload whose container runs.
     ///
     /// # Errors
@@ -142,7 +190,7 @@ impl Live {
     /// When there is none.
     pub async fn neighbour_of(&self, pod: &Value) -> Result<Value, LabError> {
         let (own, node) = (pod.pointer("/metadata/namespace"), pod.pointer("/spec/nodeName"));
-        for (workload, _) in self.objects.iter().filter(|(subject, _)| subject.is("deployment")) {
+        for workload in self.workloads() {
             if own.is_none_or(|own| own != workload.namespace())
                 && let Ok(other) = self.running_pod(workload).await
                 && other.pointer("/spec/nodeName") == node
@@ -182,8 +230,11 @@ impl Live {
         let mut probes = vec![];
         for request in requests {
             let pod = self.running_pod(self.world.place(&request.from)?).await?;
-            let command =
-                format!("{WORKLOAD} fetch --timeout {PATIENCE} --method {} '{}'", request.method, request.url);
+            let bytes = request.bytes.unwrap_or_default();
+            let command = format!(
+                "{WORKLOAD} fetch --timeout {PATIENCE} --bytes {bytes} --method {} '{}'",
+                request.method, request.url
+            );
             probes.extend(self.probe(&pod, &command).await?);
         }
         Ok(probes)
@@ -214,13 +265,17 @@ pub fn lines_of(text: &str, from: &Subject) -> Vec<Value> {
         .collect()
 }
 
-/// Whether every replica of a Deployment as it is written now is there and available; else what is there.
-pub fn rolled_out(deployment: Option<&Value>) -> Result<(), String> {
-    let Some(deployment) = deployment else { return Err("it does not exist".to_owned()) };
-    let number = |pointer: &str| deployment.pointer(pointer).and_then(Value::as_i64).unwrap_or_default();
-    let wanted = deployment.pointer("/spec/replicas").and_then(Value::as_i64).unwrap_or(1);
-    let (updated, available, all) =
-        (number("/status/updatedReplicas"), number("/status/availableReplicas"), number("/status/replicas"));
+/// Whether every replica of a Deployment or StatefulSet as it is written now is there and available; else what is there.
+pub fn rolled_out(workload: Option<&Value>) -> Result<(), String> {
+    let Some(workload) = workload else { return Err("it does not exist".to_owned()) };
+    let number = |pointer: &str| workload.pointer(pointer).and_then(Value::as_i64).unwrap_or_default();
+    let wanted = workload.pointer("/spec/replicas").and_then(Value::as_i64).unwrap_or(1);
+    let (available, all) = (number("/status/availableReplicas"), number("/status/replicas"));
+    // A StatefulSet counts those of its newest revision only while there are two.
+    let revision = |key: &str| workload.pointer(key).and_then(Value::as_str);
+    let settled = revision("/status/currentRevision").is_some()
+        && revision("/status/currentRevision") == revision("/status/updateRevision");
+    let updated = if settled { all } else { number("/status/updatedReplicas") };
     let seen = number("/status/observedGeneration") >= number("/metadata/generation");
     if seen && updated == wanted && available == wanted && all == wanted {
         Ok(())

@@ -13,11 +13,11 @@ mod names;
 mod node;
 mod until;
 
-pub use action::Action;
+pub use action::{Action, subject_of};
 pub use api::{KubeApi, LABEL, OWNED, is_owned};
 pub use engine::{Engine, Output};
 pub use kind::KindCluster;
 pub use kinds::{Kind, kind_of, kinds};
 pub use live::{Live, WORKLOAD, lines_of, manifests, rolled_out};
-pub use node::{Node, inside, pod_subject, running_container, with_files_of};
+pub use node::{Node, inside, of_process, pod_subject, running_container, with_files_of};
 pub use until::{Now, until};

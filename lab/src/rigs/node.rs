@@ -109,6 +109,11 @@ pub fn with_files_of(container: &str, command: &str) -> String {
     format!("{} chroot \"/proc/$pid/root\" {command}", pid_of(container))
 }
 
+/// A script about the process of a running container, whose id is `$pid`.
+pub fn of_process(container: &str, script: &str) -> String {
+    format!("{} {script}", pid_of(container))
+}
+
 fn pid_of(container: &str) -> String {
     format!(
         "pid=$(ctr -n k8s.io tasks ls | awk -v id={container} '$1 == id {{ print $2 }}'); \

@@ -1,6 +1,6 @@
 //! All scenarios of the project, by name.
 
-use std::{fs, path::Path};
+use std::{collections::BTreeSet, fs, path::Path};
 
 use super::Scenario;
 use crate::{LabError, root::Root};
@@ -37,6 +37,19 @@ pub fn find(root: &Root, name: &str) -> Result<Scenario, LabError> {
 /// At the first file that does not parse.
 pub fn list(root: &Root) -> Result<Vec<Scenario>, LabError> {
     names(root)?.iter().map(|name| find(root, name)).collect()
+}
+
+/// Those of these that have all the tags.
+///
+/// # Errors
+/// When no scenario has one of the tags at all.
+pub fn tagged(scenarios: Vec<Scenario>, wanted: &[String]) -> Result<Vec<Scenario>, LabError> {
+    let tags: BTreeSet<&str> = scenarios.iter().flat_map(|scenario| &scenario.tags).map(String::as_str).collect();
+    if let Some(tag) = wanted.iter().find(|tag| !tags.contains(tag.as_str())) {
+        let all = format!("Tags: {}", tags.iter().copied().collect::<Vec<_>>().join(", "));
+        return Err(LabError::unknown_name("tag", tag, tags, all));
+    }
+    Ok(scenarios.into_iter().filter(|scenario| wanted.iter().all(|tag| scenario.tags.contains(tag))).collect())
 }
 
 /// The scenario's name, for files that are scenarios.

@@ -4,6 +4,7 @@
 //! valid name.
 
 mod catalogue;
+mod placement;
 mod symptom;
 mod truth;
 mod world;
@@ -13,9 +14,10 @@ use std::{fs, path::Path};
 
 use serde::Deserialize;
 
-pub use catalogue::{find, list, names};
+pub use catalogue::{find, list, names, tagged};
 pub use diagnoser::evidence::Outcome as ProbeOutcome;
-pub use symptom::{HttpSymptom, PodSymptom, Symptom};
+pub use placement::{PLACES, Placement};
+pub use symptom::{HttpSymptom, NodeSymptom, PodSymptom, Symptom};
 pub use truth::{Root, Truth};
 pub use world::{Check, HostSetup, Tmpfs, World};
 
@@ -34,6 +36,12 @@ pub struct Scenario {
     pub tags: Vec<String>,
     /// The name of the world it starts from.
     pub world: String,
+    /// What is set up with the world: `scenarios/worlds/<world>/<name>.yaml` each.
+    #[serde(default)]
+    pub with: Vec<String>,
+    /// How many requests of the client are waited for before evidence is taken, where it is more than the usual few.
+    #[serde(default)]
+    pub requests: Option<usize>,
     /// What is broken, in order; empty for a control that breaks nothing.
     #[serde(default)]
     pub faults: Vec<Fault>,
@@ -78,6 +86,19 @@ impl Scenario {
             }),
             None => Ok(Self { name: name.to_owned(), source: text.to_owned(), ..scenario }),
         }
+    }
+
+    /// The same scenario where `world` is set up: its objects and hosts have other names there.
+    ///
+    /// # Errors
+    /// Never for a scenario that parsed.
+    pub fn placed(&self, world: &World) -> Result<Self, LabError> {
+        Self::parse(&self.name, &self.name, &world.moved(&self.source))
+    }
+
+    /// Whether it needs the cluster for itself: a fault of a node, or of what the whole cluster shares.
+    pub fn is_exclusive(&self) -> bool {
+        self.faults.iter().any(|fault| fault.breaks().is_exclusive())
     }
 
     /// Reads a scenario file.

@@ -14,6 +14,8 @@ use super::ProbeOutcome;
 pub enum Symptom {
     /// An HTTP request that comes to this.
     Http(HttpSymptom),
+    /// A node in this state.
+    Node(NodeSymptom),
     /// A workload whose pods are in this state.
     Pod(PodSymptom),
     /// Nothing: a control.
@@ -40,6 +42,25 @@ pub struct HttpSymptom {
     /// How long it takes at most.
     #[serde(default, with = "compact::optional")]
     pub within: Option<Duration>,
+    /// How long it takes at least.
+    #[serde(default, with = "compact::optional")]
+    pub after: Option<Duration>,
+    /// The size of the body in bytes.
+    #[serde(default)]
+    pub bytes: Option<u64>,
+    /// Which share of requests comes to this, at least, where it is not all of them.
+    #[serde(default)]
+    pub share: Option<f64>,
+}
+
+/// A node that is not as it should be.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NodeSymptom {
+    /// The node, by role.
+    pub node: String,
+    /// The status of its Ready condition: `False`, `Unknown`.
+    pub ready: String,
 }
 
 /// A workload whose pods are not as they should be.
@@ -51,9 +72,12 @@ pub struct PodSymptom {
     /// The reason its newest pods' containers give for waiting: `ContainerCreating`.
     #[serde(default)]
     pub waiting: Option<String>,
-    /// The reason of an event on its newest pods: `FailedMount`.
+    /// The reason of an event on its newest pods, or on what should make them: `FailedMount`, `FailedCreate`.
     #[serde(default)]
     pub event: Option<String>,
+    /// How often a container of its newest pods was restarted, at least.
+    #[serde(default)]
+    pub restarts: Option<u64>,
 }
 
 fn get() -> String {
@@ -70,8 +94,17 @@ impl fmt::Display for HttpSymptom {
         if let Some(outcome) = self.outcome {
             write!(f, " {outcome}")?;
         }
+        if let Some(bytes) = self.bytes {
+            write!(f, " with {bytes} bytes")?;
+        }
         if let Some(within) = self.within {
             write!(f, " within {} ms", within.as_millis())?;
+        }
+        if let Some(after) = self.after {
+            write!(f, " after {} ms", after.as_millis())?;
+        }
+        if let Some(share) = self.share {
+            write!(f, " in {:.0} % of requests", share * 100.0)?;
         }
         Ok(())
     }
@@ -92,6 +125,7 @@ impl fmt::Display for Symptom {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Http(http) => http.fmt(f),
+            Self::Node(node) => write!(f, "node {} ready {}", node.node, node.ready),
             Self::Pod(pod) => pod.fmt(f),
             Self::None => f.write_str("none"),
         }

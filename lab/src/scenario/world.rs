@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fs, path::PathBuf};
 use diagnoser::Subject;
 use serde::Deserialize;
 
-use super::{HttpSymptom, yaml};
+use super::{HttpSymptom, Placement, yaml};
 use crate::{LabError, error::nearest, root::Root};
 
 /// One world, as its file says.
@@ -19,8 +19,13 @@ pub struct World {
     pub title: String,
     /// The cluster configuration, `kind-configs/<cluster>.yaml`.
     pub cluster: String,
-    /// The images, by the name that the manifests use as `${name}`.
+    /// The images, by the name that the manifests use as `${image.name}`.
     pub images: BTreeMap<String, String>,
+    /// The namespaces, by the name that the manifests use as `${ns.name}`.
+    pub namespaces: Vec<String>,
+    /// Where it is set up.
+    #[serde(skip)]
+    pub placement: Placement,
     /// Set-up on nodes, undone at tear-down.
     #[serde(default)]
     pub hosts: Vec<HostSetup>,
@@ -70,7 +75,7 @@ impl World {
     ///
     /// # Errors
     /// When there is no world of this name, or its file does not parse.
-    pub fn load(root: &Root, name: &str) -> Result<Self, LabError> {
+    pub fn load(root: &Root, name: &str, placement: &Placement) -> Result<Self, LabError> {
         let path = root.worlds().join(format!("{name}.yaml"));
         let shown = root.shown(&path);
         let text = fs::read_to_string(&path).map_err(|error| LabError::BadInput {
@@ -78,9 +83,28 @@ impl World {
             what: format!("the world `{name}` cannot be read: {error}"),
             next: "Name a world of scenarios/worlds/ in the scenario.".to_owned(),
         })?;
-        let world: Self = yaml::parse(&shown, &text)?;
-        let manifests = root.worlds().join(&world.manifests);
-        Ok(Self { name: name.to_owned(), manifests, ..world })
+        let plain: Self = yaml::parse(&shown, &text)?;
+        let hosts: Vec<String> = plain.dns.keys().cloned().collect();
+        let world: Self = yaml::parse(&shown, &placement.moved(&text, &plain.namespaces, &hosts))?;
+        Ok(Self {
+            name: name.to_owned(),
+            manifests: root.worlds().join(&plain.manifests),
+            namespaces: plain.namespaces,
+            placement: placement.clone(),
+            ..world
+        })
+    }
+
+    /// A text that names this world's objects and hosts as its own file does, as it is to be read where the world is set up.
+    pub fn moved(&self, text: &str) -> String {
+        let here = format!("{}.", self.placement.suffix());
+        let hosts: Vec<String> = self.dns.keys().map(|name| name.replacen(&here, ".", 1)).collect();
+        self.placement.moved(text, &self.namespaces, &hosts)
+    }
+
+    /// The file of something that is set up with the world: `scenarios/worlds/<world>/<name>.yaml`.
+    pub fn addition(&self, name: &str) -> PathBuf {
+        self.manifests.with_file_name(format!("{name}.yaml"))
     }
 
     /// The workload that stands at a place.
