@@ -26,6 +26,16 @@ pub enum Reading {
         /// The node it runs on.
         node: String,
     },
+    /// A fact of a pod's own network namespace (`sysctl`, `ss-all`, `ip-route`, `resolv`), into
+    /// `hosts/<node>/<fact>-<namespace>_<pod>.txt`.
+    PodFact {
+        /// The pod.
+        pod: Subject,
+        /// The node it runs on.
+        node: String,
+        /// The name of the fact.
+        fact: String,
+    },
     /// A fact of a host, by the name of its file without `.txt` (`df-inodes`, `conntrack`).
     HostFact {
         /// The host.

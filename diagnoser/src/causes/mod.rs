@@ -145,6 +145,27 @@ impl Lack {
         }
     }
 
+    /// A fact of a pod's own network, taken by `command` there: `hosts/<node>/<fact>-<namespace>_<pod>.txt`.
+    pub fn pod_fact(pod: &Subject, node: &str, fact: &str, command: &str, why: String) -> Self {
+        let file = crate::evidence::Hosts::file(node, &format!("{fact}-{}_{}", pod.namespace(), pod.name));
+        let how =
+            format!("kubectl -n {} debug -it {} --image=IMAGE-WITH-TOOLS -- {command}", pod.namespace(), pod.name);
+        Self {
+            what: file.clone(),
+            why,
+            request: Some(Request {
+                file,
+                how: how.clone(),
+                reading: crate::request::Reading::PodFact {
+                    pod: pod.clone(),
+                    node: node.to_owned(),
+                    fact: fact.to_owned(),
+                },
+            }),
+            how,
+        }
+    }
+
     /// A fact of a host, taken there by `command`.
     pub fn host_fact(host: &str, fact: &str, command: &str, why: String) -> Self {
         let file = crate::evidence::Hosts::file(host, fact);

@@ -8,14 +8,18 @@ use std::{
 use clap::Args;
 use reqwest::{Method, Url};
 
-use crate::{log::Record, outcome};
+use crate::{
+    log::{self, Record},
+    outcome,
+    request::{Patience, Request, send},
+};
 
 /// See the module's comment.
 #[derive(Args)]
 pub struct Client {
-    /// What to send, one after the other: 'GET http://shop.example.test/'.
+    /// What to send, one after the other: 'GET http://shop.example.test/'; a third word is the size of the body in bytes.
     #[arg(long = "request", required = true, value_parser = parse_request)]
-    requests: Vec<(Method, Url)>,
+    requests: Vec<(Method, Url, Option<usize>)>,
     /// From the start of one request to the start of the next.
     #[arg(long, default_value = "500ms", value_parser = outcome::parse_duration)]
     every: Duration,
@@ -28,12 +32,20 @@ pub struct Client {
     /// The name of this hop in the log.
     #[arg(long, default_value = "client")]
     name: String,
+    /// Tiers of users, one of which each request is for.
+    #[arg(long, value_delimiter = ',')]
+    users: Vec<String>,
 }
 
-/// `GET http://host/path`.
-pub fn parse_request(text: &str) -> Result<(Method, Url), String> {
-    let (method, url) = text.split_once(' ').ok_or("write METHOD URL, like 'GET http://shop.example.test/'")?;
-    Ok((method.parse().map_err(|_| format!("`{method}` is no HTTP method"))?, parse_url(url)?))
+/// `GET http://host/path`, `POST http://host/path 2000000`.
+fn parse_request(text: &str) -> Result<(Method, Url, Option<usize>), String> {
+    let mut words = text.split(' ');
+    let (Some(method), Some(url), bytes, None) = (words.next(), words.next(), words.next(), words.next()) else {
+        return Err("write METHOD URL [BYTES], like 'GET http://shop.example.test/'".to_owned());
+    };
+    let method = method.parse().map_err(|_| format!("`{method}` is no HTTP method"))?;
+    let bytes = bytes.map(|text| text.parse().map_err(|_| format!("`{text}` is no number of bytes"))).transpose()?;
+    Ok((method, parse_url(url)?, bytes))
 }
 
 /// An http URL.
@@ -58,40 +70,34 @@ impl Client {
 
     /// Sends one request and logs how it ended.
     async fn one(&self, index: usize) {
-        let (method, url) = &self.requests[index];
+        let (method, url, bytes) = &self.requests[index];
         let id = format!("{:016x}", fastrand::u64(..));
-        let body = if method == Method::GET { 0 } else { self.bytes };
+        let bytes = bytes.unwrap_or(if method == Method::GET { 0 } else { self.bytes });
+        let user = fastrand::choice(&self.users).map(String::as_str);
         let upstream = outcome::authority(url);
         let start = Instant::now();
-        let (status, error) = match send(method, url, &id, body, self.timeout).await {
-            Ok(response) => (Some(response.status().as_u16()), None),
-            Err(error) => (None, Some(outcome::told(outcome::of_request(&error), &error))),
+        let answer = send(Request { method, url, id: &id, user, bytes }, Patience::of(self.timeout)).await;
+        let (status, address, error) = match answer {
+            Ok(response) => {
+                (Some(response.status().as_u16()), response.remote_addr().map(|address| address.to_string()), None)
+            }
+            Err(failure) => (None, None, Some(failure.told())),
         };
         Record {
-            time: jiff::Timestamp::now(),
+            time: log::now(),
             hop: &self.name,
             id: &id,
             method: method.as_str(),
             path: url.path(),
-            bytes: body as u64,
+            bytes: bytes as u64,
             status,
             seconds: start.elapsed().as_secs_f64(),
             upstream: Some(&upstream),
             client: None,
+            user,
+            address: address.as_deref(),
             error: error.as_deref(),
         }
         .write();
     }
-}
-
-/// One request on a connection of its own; the name is looked up anew.
-pub async fn send(
-    method: &Method,
-    url: &Url,
-    id: &str,
-    bytes: usize,
-    timeout: Duration,
-) -> Result<reqwest::Response, reqwest::Error> {
-    let client = reqwest::Client::builder().pool_max_idle_per_host(0).timeout(timeout).no_proxy().build()?;
-    client.request(method.clone(), url.clone()).header("x-request-id", id).body(vec![b'x'; bytes]).send().await
 }

@@ -39,6 +39,6 @@ async fn dial(target: &str, limit: Duration) -> serde_json::Value {
     };
     serde_json::json!({
         "kind": "tcp", "target": target, "outcome": outcome, "seconds": start.elapsed().as_secs_f64(),
-        "address": address, "text": text, "time": jiff::Timestamp::now(),
+        "address": address, "text": text, "time": log::now(),
     })
 }

@@ -5,7 +5,10 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use reqwest::{Method, Url};
 
-use crate::{client, log, outcome};
+use crate::{
+    client, log, outcome,
+    request::{Patience, Request, send},
+};
 
 /// See the module's comment.
 #[derive(Args)]
@@ -29,19 +32,23 @@ impl Fetch {
     pub async fn run(self) -> Result<(), String> {
         let id = format!("{:016x}", fastrand::u64(..));
         let start = Instant::now();
-        let (outcome, status, address, text) =
-            match client::send(&self.method, &self.url, &id, self.bytes, self.timeout).await {
-                Ok(response) => {
-                    let address = response.remote_addr().map(|address| address.to_string());
-                    let status = response.status().as_u16();
-                    let text: String = response.text().await.unwrap_or_default().chars().take(200).collect();
-                    ("answered", Some(status), address, text)
-                }
-                Err(error) => (outcome::of_request(&error), None, None, outcome::words(&error)),
-            };
+        let (outcome, status, address, text) = match send(
+            Request { method: &self.method, url: &self.url, id: &id, user: None, bytes: self.bytes },
+            Patience::of(self.timeout),
+        )
+        .await
+        {
+            Ok(response) => {
+                let address = response.remote_addr().map(|address| address.to_string());
+                let status = response.status().as_u16();
+                let text: String = response.text().await.unwrap_or_default().chars().take(200).collect();
+                ("answered", Some(status), address, text)
+            }
+            Err(failure) => (failure.outcome, None, None, failure.words),
+        };
         log::print(&serde_json::json!({
             "kind": "http", "target": self.url.as_str(), "method": self.method.as_str(), "outcome": outcome, "status": status,
-            "seconds": start.elapsed().as_secs_f64(), "address": address, "text": text, "time": jiff::Timestamp::now(),
+            "seconds": start.elapsed().as_secs_f64(), "address": address, "text": text, "time": log::now(),
         }));
         Ok(())
     }

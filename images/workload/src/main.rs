@@ -2,12 +2,20 @@
 //!
 //! Every request it serves or sends is one JSON line on stdout ([`log`]), with the request id that all hops share.
 
+mod application;
+mod behaviour;
 mod client;
+mod database;
 mod dial;
 mod fetch;
+mod job;
+mod limits;
 mod log;
+mod memory;
 mod outcome;
+mod request;
 mod resolve;
+mod rude;
 mod serve;
 mod spool;
 
@@ -20,11 +28,13 @@ use clap::Parser;
 #[command(version)]
 enum Workload {
     /// Serve HTTP: answer by itself or pass requests on.
-    Serve(serve::Serve),
+    Serve(Box<serve::Serve>),
     /// Send a steady trickle of requests.
     Client(client::Client),
     /// Send one request and say how it ended.
     Fetch(fetch::Fetch),
+    /// Ask an application for a lot, for a while.
+    Job(job::Job),
     /// Try TCP connections, side by side, and say how each ended.
     Dial(dial::Dial),
     /// Look names up with the system's resolver.
@@ -38,6 +48,7 @@ async fn main() -> ExitCode {
             Workload::Serve(serve) => serve.run().await,
             Workload::Client(client) => client.run().await,
             Workload::Fetch(fetch) => fetch.run().await,
+            Workload::Job(job) => job.run().await,
             Workload::Dial(dial) => dial.run().await,
             Workload::Resolve(resolve) => resolve.run().await,
         }

@@ -44,12 +44,6 @@ pub fn words(error: &dyn Error) -> String {
     inner.to_string()
 }
 
-/// `timeout: operation timed out`: the outcome first, so that a log can be read by machines and people.
-pub fn told(outcome: &str, error: &dyn Error) -> String {
-    let outcome = if outcome == "name-not-found" { "dns" } else { outcome };
-    format!("{outcome}: {}", words(error))
-}
-
 /// `host:port` of a URL, the port always written.
 pub fn authority(url: &reqwest::Url) -> String {
     format!("{}:{}", url.host_str().unwrap_or_default(), url.port_or_known_default().unwrap_or_default())

@@ -36,7 +36,7 @@ impl Resolve {
             };
             log::print(&serde_json::json!({
                 "kind": "dns", "target": name, "outcome": outcome, "seconds": start.elapsed().as_secs_f64(),
-                "text": text, "time": jiff::Timestamp::now(),
+                "text": text, "time": log::now(),
             }));
         }
         Ok(())

@@ -13,8 +13,8 @@ use crate::{
 /// Facts by name, with the command of each; `{since}` is when the run began, in seconds.
 const FACTS: [(&str, &str); 14] = [
     ("conntrack", "conntrack -S"),
-    ("df", "df -P"),
-    ("df-inodes", "df -iP"),
+    ("df", "df -P | grep -v ' /run/containerd/'"),
+    ("df-inodes", "df -iP | grep -v ' /run/containerd/'"),
     ("dmesg", "dmesg --time-format iso --since @{since}"),
     ("inodes-by-directory", INODES),
     ("ip-route", "ip route"),

@@ -3,29 +3,37 @@
 use std::collections::BTreeMap;
 
 use futures::future::join_all;
-use serde_json::{Value, json};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
 
 use super::{Part, changes, pretty, redact::redact};
 use crate::{
     LabError,
-    rigs::{Kind, Live, kind_of, kinds},
+    rigs::{Kind, Live, is_owned, kind_of, kinds},
 };
 
 /// What belongs to the cluster and not to a world, and still decides about it.
 const SYSTEM: &str = "kube-system";
 
-/// Kinds that say what someone may do, of which a cluster has a hundred of its own.
-const LEFT_OUT: [&str; 4] = ["clusterroles", "clusterrolebindings", "roles", "rolebindings"];
+/// How long events of the cluster's own parts are looked back on.
+const LONG: SignedDuration = SignedDuration::from_mins(10);
+
+/// Kinds that say what someone may do. A cluster has a hundred of its own; those made with the world are kept.
+const ROLES: [&str; 4] = ["clusterroles", "clusterrolebindings", "roles", "rolebindings"];
 
 /// Every object, how many of each resource were listed, and the objects themselves.
 pub(super) async fn collect(live: &Live) -> Result<(Part, BTreeMap<&'static str, usize>, Vec<Value>), LabError> {
     let (mut part, mut listed, mut items) = (Part::default(), BTreeMap::new(), vec![]);
     let mut changed = vec![];
-    let wanted: Vec<&Kind> = kinds().filter(|kind| !LEFT_OUT.contains(&kind.plural)).collect();
+    let wanted: Vec<&Kind> = kinds().collect();
     for (kind, result) in wanted.iter().zip(join_all(wanted.iter().map(|kind| list(live, kind))).await) {
         match result {
             Ok(mut objects) => {
-                listed.insert(kind.plural, objects.len());
+                if ROLES.contains(&kind.plural) {
+                    part.miss(kind.plural, "only those made with this world are kept");
+                } else {
+                    listed.insert(kind.plural, objects.len());
+                }
                 changed.extend(changes::of(&objects));
                 objects.iter_mut().for_each(redact);
                 items.extend(objects);
@@ -46,6 +54,27 @@ async fn list(live: &Live, kind: &Kind) -> Result<Vec<Value>, LabError> {
     let inside =
         |namespace: Option<&str>| namespace.is_none_or(|namespace| places.iter().any(|place| place == namespace));
     objects.retain(|object| inside(object["metadata"]["namespace"].as_str()));
+    if ROLES.contains(&kind.plural) {
+        objects.retain(is_owned);
+    }
+    // Another world, up beside this one, is nobody's business here.
+    let foreign = |object: &Value| {
+        is_owned(object)
+            && object["metadata"]["namespace"].is_null()
+            && !live.objects.iter().any(|(subject, _)| {
+                object["metadata"]["name"] == subject.name.as_str() && subject.is(&kind.kind.to_ascii_lowercase())
+            })
+    };
+    objects.retain(|object| !foreign(object));
+    // What happened to the cluster itself long ago, too.
+    let long_ago = |object: &Value| {
+        let time =
+            ["lastTimestamp", "eventTime"].iter().find_map(|key| object[*key].as_str()?.parse::<Timestamp>().ok());
+        time.is_some_and(|time| Timestamp::now().duration_since(time) > LONG)
+    };
+    if kind.kind == "Event" {
+        objects.retain(|object| object["metadata"]["namespace"] != SYSTEM || !long_ago(object));
+    }
     objects.sort_by_key(|object| {
         let text = |key: &str| object["metadata"][key].as_str().unwrap_or_default().to_owned();
         (text("namespace"), text("name"))
@@ -64,6 +93,8 @@ pub(super) async fn answer(live: &Live, resource: &str, namespace: Option<&str>)
     Ok(as_list(&items))
 }
 
+/// A List with one object a line: a recording holds some hundred of them.
 fn as_list(items: &[Value]) -> String {
-    pretty(&json!({"apiVersion": "v1", "kind": "List", "metadata": {"resourceVersion": ""}, "items": items}))
+    let lines: Vec<String> = items.iter().map(Value::to_string).collect();
+    format!("{{\"apiVersion\": \"v1\", \"kind\": \"List\", \"items\": [\n{}\n]}}\n", lines.join(",\n"))
 }

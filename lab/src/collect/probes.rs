@@ -22,15 +22,16 @@ type Targets = BTreeMap<String, String>;
 /// Makes every probe.
 pub(super) async fn collect(live: &Live) -> Result<Part, LabError> {
     let mut part = Part::default();
-    let (requests, connections) = futures::join!(requests(live), connections(live));
+    let (requests, connections, names) = futures::join!(requests(live), connections(live), names(live));
     let mut probes = requests.unwrap_or_else(|error| {
         part.miss("probes.json http", error.to_string());
         vec![]
     });
-    let (found, missed) = connections?;
-    probes.extend(found);
-    for (what, why) in missed {
-        part.miss(format!("probes.json from {what}"), why);
+    for (found, missed) in [connections?, names?] {
+        probes.extend(found);
+        for (what, why) in missed {
+            part.miss(format!("probes.json from {what}"), why);
+        }
     }
     probes.sort_by_key(|probe| {
         let text = |key: &str| probe[key].as_str().unwrap_or_default().to_owned();
@@ -51,34 +52,67 @@ async fn requests(live: &Live) -> Result<Vec<Value>, LabError> {
     Ok(fetched.into_iter().flatten().chain(resolved).collect())
 }
 
-/// Connections to every port of every Service and pod of the world, from one pod of every workload and from every node.
-async fn connections(live: &Live) -> Result<(Vec<Value>, Vec<(String, String)>), LabError> {
-    let targets = targets(live).await?;
-    let addresses = targets.keys().cloned().collect::<Vec<_>>().join(" ");
-    let dial = format!("{WORKLOAD} dial --timeout 2s {addresses}");
-    let mut places: Vec<(Subject, String, String)> = vec![];
-    let deployments = live.objects.iter().map(|(subject, _)| subject).filter(|subject| subject.is("deployment"));
-    for pod in join_all(deployments.map(|subject| live.running_pod(subject))).await.into_iter().flatten() {
-        let node = pod.pointer("/spec/nodeName").and_then(Value::as_str).unwrap_or_default();
-        if let Some(container) = running_container(&pod) {
-            places.push((pod_subject(&pod), node.to_owned(), inside(container, &dial)));
-        }
-    }
-    for node in live.rig.nodes() {
-        places.push((Subject::global("node", &node.name), node.name.clone(), dial.clone()));
-    }
+/// Lines of probes, and from where none could be made and why.
+type Made = (Vec<Value>, Vec<(String, String)>);
+
+/// One pod of every workload, with its node and the container whose network a probe is made in.
+async fn places(live: &Live) -> Vec<(Value, String, String)> {
+    let pods = join_all(live.workloads().map(|subject| live.running_pod(subject))).await;
+    let places = pods.into_iter().flatten().filter_map(|pod| {
+        let node = pod.pointer("/spec/nodeName").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let container = running_container(&pod)?.to_owned();
+        Some((pod, node, container))
+    });
+    places.collect()
+}
+
+/// The scripts of several places, run on their nodes side by side.
+async fn run(live: &Live, places: &[(Subject, String, String)]) -> Result<Made, LabError> {
     let (mut probes, mut missed) = (vec![], vec![]);
     for node in live.rig.nodes() {
         let here: Vec<&(Subject, String, String)> = places.iter().filter(|(_, at, _)| *at == node.name).collect();
         let scripts: Vec<String> = here.iter().map(|(_, _, script)| script.clone()).collect();
         for ((from, _, _), output) in here.iter().zip(node.side_by_side(&scripts).await?) {
             match output.ok() {
-                Ok(text) => probes.extend(lines_of(&text, from).into_iter().map(|line| named(line, &targets))),
+                Ok(text) => probes.extend(lines_of(&text, from)),
                 Err(why) => missed.push((from.to_string(), why)),
             }
         }
     }
     Ok((probes, missed))
+}
+
+/// Look-ups, from one pod of every workload, with the pod's own resolver: of the Services of its namespace, of the public
+/// names, and of one that every cluster has.
+async fn names(live: &Live) -> Result<Made, LabError> {
+    let services: Vec<&Subject> =
+        live.objects.iter().map(|(subject, _)| subject).filter(|subject| subject.is("service")).collect();
+    let public = live.world.dns.keys().cloned().collect::<Vec<_>>().join(" ");
+    let places = places(live).await.into_iter().map(|(pod, node, container)| {
+        let subject = pod_subject(&pod);
+        let own = services.iter().filter(|service| service.namespace == subject.namespace);
+        let own: Vec<String> =
+            own.map(|service| format!("{}.{}.svc.cluster.local", service.name, service.namespace())).collect();
+        let names = format!("kubernetes.default.svc.cluster.local {} {public}", own.join(" "));
+        let resolve = format!("{WORKLOAD} resolve --timeout 2s {names}");
+        (subject, node, inside(&container, &resolve))
+    });
+    run(live, &places.collect::<Vec<_>>()).await
+}
+
+/// Connections to every port of every Service and pod of the world, from one pod of every workload and from every node.
+async fn connections(live: &Live) -> Result<Made, LabError> {
+    let targets = targets(live).await?;
+    let addresses = targets.keys().cloned().collect::<Vec<_>>().join(" ");
+    let dial = format!("{WORKLOAD} dial --timeout 2s {addresses}");
+    let pods = places(live).await.into_iter();
+    let mut places: Vec<(Subject, String, String)> =
+        pods.map(|(pod, node, container)| (pod_subject(&pod), node, inside(&container, &dial))).collect();
+    for node in live.rig.nodes() {
+        places.push((Subject::global("node", &node.name), node.name.clone(), dial.clone()));
+    }
+    let (probes, missed) = run(live, &places).await?;
+    Ok((probes.into_iter().map(|line| named(line, &targets)).collect(), missed))
 }
 
 /// The probe with its target by name, the address kept beside it.

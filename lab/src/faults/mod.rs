@@ -15,6 +15,7 @@ mod memory_limit;
 mod misroute;
 mod network_policy;
 mod patch;
+mod pin_endpoints;
 mod service_selector;
 mod service_target_port;
 mod stop_unit;
@@ -33,6 +34,7 @@ pub use memory_limit::MemoryLimit;
 pub use misroute::Misroute;
 pub use network_policy::{Deny, NetworkPolicy};
 pub use patch::Patch;
+pub use pin_endpoints::PinEndpoints;
 pub use service_selector::ServiceSelector;
 pub use service_target_port::ServiceTargetPort;
 pub use stop_unit::StopUnit;
@@ -69,6 +71,8 @@ pub enum Fault {
     NetworkPolicy(NetworkPolicy),
     /// An object is changed.
     Patch(Patch),
+    /// A Service's endpoints are kept by hand.
+    PinEndpoints(PinEndpoints),
     /// A Service's selector is changed.
     ServiceSelector(ServiceSelector),
     /// A Service's targetPort is changed.
@@ -106,6 +110,7 @@ impl Fault {
             Self::Misroute(fault) => fault,
             Self::NetworkPolicy(fault) => fault,
             Self::Patch(fault) => fault,
+            Self::PinEndpoints(fault) => fault,
             Self::ServiceSelector(fault) => fault,
             Self::ServiceTargetPort(fault) => fault,
             Self::StopUnit(fault) => fault,

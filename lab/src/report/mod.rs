@@ -10,6 +10,7 @@ pub mod reference;
 pub mod suite;
 pub mod suite_progress;
 pub mod terminal;
+pub mod trees;
 mod unknown;
 
 use std::{

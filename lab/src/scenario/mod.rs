@@ -34,6 +34,9 @@ pub struct Scenario {
     pub title: String,
     /// Words to find it by: `http-502`, `kubernetes`, `request-flow`.
     pub tags: Vec<String>,
+    /// Where it hangs in the tree of decisions: what one asks and sees, from the symptom to what tells it from its twins.
+    #[serde(default)]
+    pub leaf: Vec<String>,
     /// The name of the world it starts from.
     pub world: String,
     /// What is set up with the world: `scenarios/worlds/<world>/<name>.yaml` each.
