@@ -18,6 +18,8 @@
 //! object ConfigMap shop/settings  data.mode=fast           (any kind; `object Node n2` without a namespace)
 //! set deployment/shop/web  spec.replicas=0 spec.template.spec.containers[0].image=x:2   (fields of an object above;
 //!                      `~` in a key stands for a dot, a value with blanks stands in quotes, one in JSON is taken as that)
+//! earlier deployment/shop/web 1  spec.containers[0].image=x:1    (the template of revision 1: that of the workload above with these
+//!                      fields; `null` is none. Of a StatefulSet or DaemonSet a ControllerRevision)
 //! file hosts/n1/ip-route.txt | a line | another            (any file)
 //! missed events forbidden                                  (everything else counts as listed)
 //! => CAUSE SUBJECT [CAUSE SUBJECT ...]   |   => unknown [lacks WHAT]   |   => healthy

@@ -155,6 +155,7 @@ impl Sheet {
                 let object = self.objects.iter_mut().rev().find(|object| of(object))?;
                 fields.into_iter().for_each(|(path, value)| put(object, &path, value));
             }
+            "earlier" => self.earlier(line, words)?,
             "object" => {
                 let mut object = match words[2].split_once('/') {
                     Some(_) => self.object("v1", words[1], words[2]),
@@ -227,6 +228,30 @@ impl Sheet {
         }
         self.nodes.insert(node);
         self.objects.push(object);
+        Some(())
+    }
+
+    /// What a workload was rolled out with before: its template as it stands, with these fields.
+    fn earlier(&mut self, line: &str, words: &[&str]) -> Option<()> {
+        let workload: Subject = words[1].parse().ok()?;
+        let kind = kind_name(&workload.kind);
+        let of = |object: &&Value| object["kind"] == kind && place(&object["metadata"]).name == workload.name;
+        let mut template = self.objects.iter().rev().find(of)?["spec"]["template"].clone();
+        fields(line)?.into_iter().for_each(|(path, value)| put(&mut template, &path, value));
+        let name = format!("{}/{}-{}", workload.namespace(), workload.name, words[2]);
+        let mut kept = if kind == "Deployment" {
+            let mut kept = self.object("apps/v1", "ReplicaSet", &name);
+            kept["metadata"]["annotations"] = json!({"deployment.kubernetes.io/revision": words[2]});
+            kept["spec"] = json!({"replicas": 0, "template": template});
+            kept
+        } else {
+            let mut kept = self.object("apps/v1", "ControllerRevision", &name);
+            kept["revision"] = json!(words[2].parse::<u32>().ok()?);
+            kept["data"] = json!({"spec": {"template": template}});
+            kept
+        };
+        kept["metadata"]["ownerReferences"] = json!([{"kind": kind, "name": workload.name, "controller": true}]);
+        self.objects.push(kept);
         Some(())
     }
 
