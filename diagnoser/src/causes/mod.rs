@@ -1,11 +1,14 @@
 //! One cause, one file. The list is sorted by id; tests check order, completeness and that every cause has its reference.
 
 mod conntrack_table_full;
+mod container_runtime_stopped;
 mod disk_full;
 mod inode_exhaustion;
+mod kubelet_stopped;
 mod listen_loopback_only;
 mod memory_limit_in_millibytes;
 mod network_policy_denies_ingress;
+mod node_services;
 mod reference;
 #[allow(dead_code)] // until the causes that use it are here
 mod rollout;
@@ -24,8 +27,10 @@ use crate::{
 pub fn all() -> &'static [&'static dyn Cause] {
     &[
         &conntrack_table_full::ConntrackTableFull,
+        &container_runtime_stopped::ContainerRuntimeStopped,
         &disk_full::DiskFull,
         &inode_exhaustion::InodeExhaustion,
+        &kubelet_stopped::KubeletStopped,
         &listen_loopback_only::ListenLoopbackOnly,
         &memory_limit_in_millibytes::MemoryLimitInMillibytes,
         &network_policy_denies_ingress::NetworkPolicyDeniesIngress,

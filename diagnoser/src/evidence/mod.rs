@@ -10,6 +10,7 @@ mod objects;
 mod probes;
 mod quantity;
 mod traffic;
+mod units;
 
 use std::{collections::BTreeMap, fmt};
 

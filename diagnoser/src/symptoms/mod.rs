@@ -1,5 +1,6 @@
 //! What is wrong from someone's point of view, and where the fault behind it can sit. Only what still holds counts.
 
+mod nodes;
 mod objects;
 mod origin;
 mod probes;
@@ -13,6 +14,7 @@ use crate::{
     subject::Subject,
 };
 
+pub(crate) use nodes::readiness;
 pub(crate) use objects::{event_subject, event_time};
 pub use origin::Origin;
 pub(crate) use requests::{outermost, words};
@@ -37,7 +39,7 @@ pub enum Observation {
 /// One thing that is wrong.
 #[derive(Clone, Debug)]
 pub struct Symptom {
-    /// `probe-1`, `requests-1`, `down-1`, `no-endpoints-1`.
+    /// `probe-1`, `requests-1`, `down-1`, `no-endpoints-1`, `node-1`.
     pub id: String,
     /// What suffers: the name or Service that was asked, the pod.
     pub subject: Subject,
@@ -64,5 +66,6 @@ pub fn symptoms(model: &Model<'_>) -> Vec<Symptom> {
     all.extend(probes);
     all.extend(objects::down_pods(model));
     all.extend(objects::empty_services(model));
+    all.extend(nodes::down_nodes(model));
     all
 }

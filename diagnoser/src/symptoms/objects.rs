@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// How long a pod may take to become ready before that alone is a symptom.
-const START_UP: jiff::SignedDuration = jiff::SignedDuration::from_secs(60);
+pub(super) const START_UP: jiff::SignedDuration = jiff::SignedDuration::from_secs(60);
 
 /// Pods that are down and not merely starting.
 pub(super) fn down_pods(model: &Model<'_>) -> Vec<Symptom> {
