@@ -1,20 +1,35 @@
 //! One cause, one file. The list is sorted by id; tests check order, completeness and that every cause has its reference.
 
+mod configmap_missing;
 mod conntrack_table_full;
 mod container_runtime_stopped;
 mod disk_full;
+mod image_registry_unreachable;
+mod image_tag_missing;
 mod inode_exhaustion;
+mod insufficient_resources;
 mod kubelet_stopped;
 mod listen_loopback_only;
+mod makers;
 mod memory_limit_in_millibytes;
 mod network_policy_denies_ingress;
+mod node_selector_unmatched;
 mod node_services;
+mod node_taint_not_tolerated;
+mod pulls;
 mod reference;
+mod resource_quota_exceeded;
 #[allow(dead_code)] // until the causes that use it are here
 mod rollout;
+mod scaled_to_zero;
+mod scheduling;
+mod secret_missing;
+mod service_account_missing;
 mod service_port_mismatch;
 mod service_selector_mismatch;
+mod settings;
 mod space;
+mod stuck;
 
 pub use reference::{Reference, reference, references};
 
@@ -26,14 +41,24 @@ use crate::{
 /// Every cause the diagnoser knows, sorted by id.
 pub fn all() -> &'static [&'static dyn Cause] {
     &[
+        &configmap_missing::ConfigmapMissing,
         &conntrack_table_full::ConntrackTableFull,
         &container_runtime_stopped::ContainerRuntimeStopped,
         &disk_full::DiskFull,
+        &image_registry_unreachable::ImageRegistryUnreachable,
+        &image_tag_missing::ImageTagMissing,
         &inode_exhaustion::InodeExhaustion,
+        &insufficient_resources::InsufficientResources,
         &kubelet_stopped::KubeletStopped,
         &listen_loopback_only::ListenLoopbackOnly,
         &memory_limit_in_millibytes::MemoryLimitInMillibytes,
         &network_policy_denies_ingress::NetworkPolicyDeniesIngress,
+        &node_selector_unmatched::NodeSelectorUnmatched,
+        &node_taint_not_tolerated::NodeTaintNotTolerated,
+        &resource_quota_exceeded::ResourceQuotaExceeded,
+        &scaled_to_zero::ScaledToZero,
+        &secret_missing::SecretMissing,
+        &service_account_missing::ServiceAccountMissing,
         &service_port_mismatch::ServicePortMismatch,
         &service_selector_mismatch::ServiceSelectorMismatch,
     ]

@@ -15,7 +15,7 @@ use crate::{
 };
 
 pub(crate) use nodes::readiness;
-pub(crate) use objects::{event_subject, event_time};
+pub(crate) use objects::{event_subject, event_time, now};
 pub use origin::Origin;
 pub(crate) use requests::{outermost, words};
 

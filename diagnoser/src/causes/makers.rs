@@ -1,0 +1,83 @@
+//! Workloads that have fewer pods than they want because whoever makes them is refused or was told to make none.
+//!
+//! Source: kubernetes/pkg/controller/replicaset (condition ReplicaFailure, event FailedCreate), which pass on what the API
+//! server's admission answered.
+
+use super::stuck::events_of;
+use crate::{
+    evidence::{Citation, Fact, Object},
+    model::{Model, is_down, is_ready},
+    subject::Subject,
+};
+
+/// A workload that lacks pods.
+pub(super) struct Lacking<'e> {
+    /// The workload, whose template the pods would be made from.
+    pub workload: &'e Object,
+    /// How many pods it lacks.
+    pub missing: i64,
+    /// Whether it has none at all.
+    pub none: bool,
+    /// Where it stands how many it wants.
+    pub cited: Citation,
+    /// What its maker was answered last, and where that stands.
+    pub refusal: Option<(&'e str, Citation)>,
+}
+
+/// Every workload that lacks pods; missed where the pods were not collected.
+pub(super) fn lacking<'e>(model: &Model<'e>) -> Fact<Vec<Lacking<'e>>> {
+    let objects = &model.evidence.objects;
+    let kinds = ["daemonset", "deployment", "statefulset", "replicaset"];
+    let workloads = kinds.into_iter().flat_map(|kind| objects.of_kind(kind));
+    let wanting: Vec<_> = workloads.filter(|w| !w.subject().is("replicaset") || w.controller().is_none()).collect();
+    match model.evidence.listed("pod", "pods") {
+        Fact::Missed(why) => Fact::Missed(why),
+        Fact::Seen(()) => Fact::Seen(wanting.into_iter().filter_map(|workload| look(model, workload)).collect()),
+    }
+}
+
+fn look<'e>(model: &Model<'e>, workload: &'e Object) -> Option<Lacking<'e>> {
+    // A Deployment makes its pods through ReplicaSets; where none was collected it is judged itself.
+    let sets: Vec<&Object> = match workload.subject().is("deployment") {
+        true => model.evidence.objects.in_namespace("replicaset", workload.namespace()).collect(),
+        false => vec![],
+    };
+    let own: Vec<&Object> =
+        sets.into_iter().filter(|set| set.controller() == Some(("Deployment", workload.name()))).collect();
+    let makers = if own.is_empty() { vec![workload] } else { own };
+    let (maker, wanted, has) = makers.into_iter().find_map(|maker| {
+        let daemons = maker.number("/status/desiredNumberScheduled");
+        let wanted = daemons.or_else(|| maker.number("/spec/replicas")).unwrap_or(1);
+        let has = i64::try_from(pods_of(model, maker.subject()).count()).unwrap_or(i64::MAX);
+        (has < wanted).then_some((maker, wanted, has))
+    })?;
+    let failure = [maker, workload].into_iter().find_map(|object| {
+        let conditions = object.list("/status/conditions").iter().enumerate();
+        let mut failing = conditions.filter(|(_, c)| c["type"] == "ReplicaFailure" && c["status"] == "True");
+        let (i, condition) = failing.next()?;
+        let message = condition["message"].as_str()?;
+        Some((message, object.cite(&format!("/status/conditions/{i}/message"), message)))
+    });
+    let event = || {
+        let mut told = events_of(model.evidence, maker.subject()).into_iter();
+        let (event, text) = told.find(|(event, _)| event.text("/reason") == Some("FailedCreate"))?;
+        Some((text, event.cite("/message", text)))
+    };
+    Some(Lacking {
+        workload,
+        missing: wanted - has,
+        none: pods_of(model, workload.subject()).next().is_none(),
+        cited: maker.cite("/spec/replicas", format!("{} has {has} of {wanted} pods", maker.subject())),
+        refusal: failure.or_else(event),
+    })
+}
+
+/// The pods that a maker, or the workload behind it, has.
+pub(super) fn pods_of<'m, 'e>(model: &'m Model<'e>, maker: &'m Subject) -> impl Iterator<Item = &'e Object> + 'm {
+    let pods = model.evidence.objects.of_kind("pod").filter(|pod| pod.namespace() == maker.namespace());
+    pods.filter(|pod| is_down(pod) || is_ready(pod)).filter(move |pod| {
+        let direct =
+            pod.controller().is_some_and(|(kind, name)| kind.eq_ignore_ascii_case(&maker.kind) && name == maker.name);
+        direct || model.workload_of(pod.subject()) == *maker
+    })
+}

@@ -1,0 +1,210 @@
+//! The nodes on which pods could run are tainted or cordoned, and the pods do not tolerate that, so they are not scheduled.
+//!
+//! # What it looks like
+//! The pods stay Pending without a node although one has room and the labels they ask for; a Service with no other pods has no
+//! endpoint, which an ingress controller answers with 503 at once. The scheduler says `had untolerated taint` or `were
+//! unschedulable`. Pods that run already stay, so a harmless restart brings it to light.
+//!
+//! # Confirm by hand
+//! `kubectl describe node NODE` shows Taints and Unschedulable; `kubectl -n NS get pod POD -o jsonpath={.spec.tolerations}` has
+//! nothing that covers them.
+//!
+//! # Fix
+//! Take the taint away (`kubectl taint node NODE KEY-`, `kubectl uncordon NODE`), or let the pods tolerate it if they are meant
+//! to run there.
+//!
+//! # Who acts
+//! Whoever runs the nodes, with the owner of the workload.
+//!
+//! # Source
+//! kubernetes.io, Taints and Tolerations; Safely Drain a Node.
+
+use super::{
+    Case, Cause, Finding, Proof, State, rollout,
+    scheduling::{self, CORDON, Fit, Placement, Stage, is_of_the_control_plane},
+    stuck::{self, Look, put_back},
+};
+use crate::{
+    diagnosis::{Change, Fix},
+    evidence::Object,
+    model::Model,
+    subject::Subject,
+};
+
+/// See the module's comment.
+pub struct NodeTaintNotTolerated;
+
+impl Cause for NodeTaintNotTolerated {
+    fn id(&self) -> &'static str {
+        "node-taint-not-tolerated"
+    }
+
+    fn source(&self) -> &'static str {
+        include_str!("node_taint_not_tolerated.rs")
+    }
+
+    fn examine(&self, case: &Case<'_, '_>) -> Vec<Finding> {
+        let model = case.model;
+        let findings = stuck::findings(model, |pod| look(model, pod), |owner, pod| fix(model, owner, pod));
+        merge(findings.into_iter().map(|finding| seat(model, finding)).collect())
+    }
+}
+
+/// The nodes that would take a pod but for taints. What is reserved for the control plane counts only where there is no other.
+fn barred<'p, 'e>(placement: &'p Placement<'e>) -> Vec<&'p Fit<'e>> {
+    let fits = || placement.fits.iter().filter(|fit| fit.matches && fit.short.is_empty() && !fit.taints.is_empty());
+    let reserved = |fit: &&Fit<'_>| fit.taints.iter().any(|(_, key)| is_of_the_control_plane(key));
+    let free: Vec<&'p Fit<'e>> = fits().filter(|fit| !reserved(fit)).collect();
+    if free.is_empty() { fits().collect() } else { free }
+}
+
+fn look(model: &Model<'_>, pod: &Object) -> Option<Look> {
+    Some(match scheduling::place(model, pod)? {
+        Err(lacks) => Look::Unclear(lacks),
+        Ok(placement) => {
+            let barred = barred(&placement);
+            let (Stage::Taints, Some(first)) = (placement.stage, barred.first()) else {
+                return Some(Look::No("no taint alone keeps it from a node".to_owned(), placement.readings()));
+            };
+            let keys: Vec<&str> = first.taints.iter().map(|(_, key)| key.as_str()).collect();
+            let mut evidence = vec![
+                first.node.cite("/spec/taints", format!("{} is tainted: {}", first.node.subject(), keys.join(", "))),
+                pod.cite("/spec/tolerations", format!("{} does not tolerate that", pod.subject())),
+            ];
+            evidence.extend(placement.said.map(|(_, cited)| cited));
+            Look::Yes(evidence)
+        }
+    })
+}
+
+/// Whether the last rollout of a workload changed what it tolerates: then it, not the nodes, has changed.
+fn tolerated_before(model: &Model<'_>, owner: &Subject) -> bool {
+    rollout::previous(model, owner)
+        .is_some_and(|earlier| earlier.changed().iter().any(|field| field.starts_with("/spec/tolerations")))
+}
+
+/// The one node that is barred, where it is one.
+fn node<'e>(model: &Model<'e>, owner: &Subject, pod: &'e Object) -> Option<(&'e Object, Vec<(usize, String)>)> {
+    let Some(Ok(placement)) = scheduling::place(model, pod) else { return None };
+    match &barred(&placement)[..] {
+        [one] if !tolerated_before(model, owner) => Some((one.node, one.taints.clone())),
+        _ => None,
+    }
+}
+
+/// Takes away what bars the one node; else goes back to what was tolerated before.
+fn fix(model: &Model<'_>, owner: &Subject, pod: &Object) -> Fix {
+    let Some((node, taints)) = node(model, owner, pod) else {
+        let summary = format!("Let {owner} tolerate the taints of nodes that are meant for it, or take these away");
+        return put_back(model, owner, summary, |field| field.starts_with("/spec/tolerations"));
+    };
+    let object = node.subject().clone();
+    // From the last to the first, so that places stay what they are.
+    let patch = taints.iter().rev().map(|(place, key)| {
+        let path = if key == CORDON { "/spec/unschedulable".to_owned() } else { format!("/spec/taints/{place}") };
+        Change::Unset { from: node.get(&path).cloned().unwrap_or_default(), object: object.clone(), path }
+    });
+    let keys: Vec<&str> = taints.iter().map(|(_, key)| key.as_str()).collect();
+    let summary = format!("Take the taint {} from {object}, or let {owner} tolerate it", keys.join(", "));
+    Fix { summary, patch: patch.collect() }
+}
+
+/// The cause sits in the node that is barred where it is one, else in the workload.
+fn seat(model: &Model<'_>, mut finding: Finding) -> Finding {
+    let pod = finding.effects.first().and_then(|(pod, _)| model.object(pod));
+    if let Some((node, _)) = pod.and_then(|pod| node(model, &finding.subject, pod)) {
+        finding.subject = node.subject().clone();
+    }
+    finding
+}
+
+/// Several workloads that wait for one node are one finding.
+fn merge(findings: Vec<Finding>) -> Vec<Finding> {
+    let mut merged: Vec<Finding> = Vec::new();
+    for finding in findings {
+        let holds = |finding: &Finding| matches!(finding.state, State::Holds(_));
+        let known = merged.iter_mut().find(|known| known.subject == finding.subject && holds(known) && holds(&finding));
+        match known {
+            Some(known) => {
+                known.effects.extend(finding.effects);
+                if let (State::Holds(known), State::Holds(more)) = (&mut known.state, finding.state) {
+                    add(known, *more);
+                }
+            }
+            None => merged.push(finding),
+        }
+    }
+    merged
+}
+
+/// What takes away more than is known already.
+fn add(known: &mut Proof, more: Proof) {
+    for change in more.fix.patch {
+        if !known.fix.patch.contains(&change) {
+            known.fix.patch.push(change);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::sketch::check;
+
+    const WORLD: &str = r#"object Node n1  metadata.labels.zone=b  status.allocatable.cpu="2"
+             object Node n2  metadata.labels.zone=c  status.allocatable.cpu="2"
+             object Node n3  metadata.labels.zone=b  status.allocatable.cpu="2"
+             set node/n3  spec.taints[0].key=node-role.kubernetes.io/control-plane  spec.taints[0].effect=NoSchedule
+             deployment a/s  app=s
+             service a/s  selector app=s  80 -> 80
+             pod a/s-1  app=s  creating  owner deployment/a/s
+             pod a/s-2  app=s  creating  owner deployment/a/s
+             set pod/a/s-1  spec.nodeName=null  status.containerStatuses=null  spec.nodeSelector.zone=b
+             set pod/a/s-2  spec.nodeName=null  status.containerStatuses=null  spec.nodeSelector.zone=b
+             ingress a/s  s.example.test -> s
+             probe http://s.example.test/  503 in 2ms"#;
+
+    const TAINT: &str =
+        "set node/n1  spec.taints[0].key=gpu  spec.taints[0].value=yes  spec.taints[0].effect=NoSchedule";
+
+    #[test]
+    fn holds_in_the_one_node_that_would_do() {
+        check(&format!("{WORLD}\n{TAINT}\n=> node-taint-not-tolerated node/n1"));
+    }
+
+    #[test]
+    fn holds_for_a_cordon() {
+        check(&format!("{WORLD}\nset node/n1  spec.unschedulable=true\n=> node-taint-not-tolerated node/n1"));
+    }
+
+    #[test]
+    fn holds_in_the_workload_where_several_nodes_would_do() {
+        check(&format!(
+            "{WORLD}
+             {TAINT}
+             object Node n4  metadata.labels.zone=b  status.allocatable.cpu=\"2\"  spec.taints[0].key=gpu  spec.taints[0].effect=NoExecute
+             => node-taint-not-tolerated deployment/a/s"
+        ));
+    }
+
+    #[test]
+    fn twin_tolerated_and_twin_only_preferred() {
+        check(&format!(
+            "{WORLD}
+             {TAINT}
+             set pod/a/s-1  spec.tolerations[0].operator=Exists
+             set pod/a/s-2  spec.tolerations[0].key=gpu  spec.tolerations[0].value=yes
+             => unknown"
+        ));
+        check(&format!("{WORLD}\n{TAINT}\nset node/n1  spec.taints[0].effect=PreferNoSchedule\n=> unknown"));
+    }
+
+    #[test]
+    fn twin_the_node_is_not_ready() {
+        check(&format!("{WORLD}\n{TAINT}\nset node/n1  spec.taints[0].key=node.kubernetes.io/unreachable\n=> unknown"));
+    }
+
+    #[test]
+    fn unknown_without_nodes() {
+        check(&format!("{WORLD}\nmissed nodes forbidden\n=> unknown lacks nodes"));
+    }
+}

@@ -1,0 +1,305 @@
+//! Why no node takes a pod: the scheduler's filters worked out again from nodes and pods, and compared with what it said.
+//!
+//! Source: kube-scheduler's plugins NodeAffinity, TaintToleration, NodeUnschedulable and NodeResourcesFit; core/v1 types.go on
+//! node selector terms, taints and tolerations. Its messages are those of the plugins' `ErrReason` constants.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::{Lack, stuck::events_of};
+use crate::{
+    evidence::{Citation, Fact, Object, Quantity},
+    model::Model,
+};
+
+/// A node beside a pod.
+pub(super) struct Fit<'e> {
+    /// The node.
+    pub node: &'e Object,
+    /// Whether the pod's node selector and required node affinity match it.
+    pub matches: bool,
+    /// The places in `spec.taints` of taints that the pod does not tolerate; its keys.
+    pub taints: Vec<(usize, String)>,
+    /// Resources of which it has too little left, as far as is known who uses it.
+    pub short: Vec<String>,
+}
+
+/// At which filter the last node is lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// No node has the labels that are asked for.
+    Selector,
+    /// Those that do are tainted or cordoned.
+    Taints,
+    /// Those that are neither have too little left.
+    Resources,
+    /// A node that would do is not ready: that is the node's fault.
+    NotReady,
+    /// Some node passes: something else holds the pod up.
+    Elsewhere,
+}
+
+/// A pod that waits for a node, and all there are.
+pub(super) struct Placement<'e> {
+    /// Every node.
+    pub fits: Vec<Fit<'e>>,
+    /// What the scheduler said last.
+    pub said: Option<(&'e str, Citation)>,
+    /// Where the search ends.
+    pub stage: Stage,
+}
+
+impl Placement<'_> {
+    /// What the scheduler said, else the nodes: what rules a cause out.
+    pub fn readings(&self) -> Vec<Citation> {
+        match &self.said {
+            Some((_, cited)) => vec![cited.clone()],
+            None => self
+                .fits
+                .iter()
+                .take(1)
+                .map(|fit| fit.node.cite("/spec", "takes the pod as far as this goes"))
+                .collect(),
+        }
+    }
+}
+
+/// Taints that the control plane puts on nodes for their state; who made that state is to blame, not the taint.
+/// `node.kubernetes.io/unschedulable` is a cordon, which is somebody's wish.
+fn tells_a_state(key: &str) -> bool {
+    key.starts_with("node.kubernetes.io/") && key != CORDON || key.starts_with("node.cloudprovider.kubernetes.io/")
+}
+
+/// The taint of a cordoned node.
+pub(super) const CORDON: &str = "node.kubernetes.io/unschedulable";
+
+/// Taints that control-plane nodes carry by default.
+pub(super) fn is_of_the_control_plane(key: &str) -> bool {
+    key.starts_with("node-role.kubernetes.io/")
+}
+
+/// Looks for a node for a pod that has none. `None` where the pod does not wait for one.
+pub(super) fn place<'e>(model: &Model<'e>, pod: &'e Object) -> Option<Result<Placement<'e>, Vec<Lack>>> {
+    let waits = pod.text("/spec/nodeName").is_none() && pod.list("/spec/schedulingGates").is_empty();
+    if !waits || pod.text("/status/phase").is_some_and(|phase| phase != "Pending") {
+        return None;
+    }
+    if let Fact::Missed(why) = model.evidence.listed("node", "nodes") {
+        return Some(Err(vec![Lack::objects("nodes", None, why)]));
+    }
+    let fits: Vec<Fit<'e>> = model.evidence.objects.of_kind("node").map(|node| fit(model, pod, node)).collect();
+    // A node without any label was not collected whole: every node has its name as one.
+    if fits.is_empty() || fits.iter().any(|fit| fit.node.labels().is_empty()) {
+        return Some(Err(vec![Lack::objects("nodes", None, "their labels were not collected".to_owned())]));
+    }
+    let said = said(model, pod);
+    let stage = agreed(stage(&fits), said.as_ref().map(|(text, _)| *text));
+    Some(Ok(Placement { fits, said, stage }))
+}
+
+fn stage(fits: &[Fit<'_>]) -> Stage {
+    let matching: Vec<&Fit<'_>> = fits.iter().filter(|fit| fit.matches).collect();
+    let open: Vec<&&Fit<'_>> = matching.iter().filter(|fit| fit.taints.is_empty()).collect();
+    let not_ready = matching.iter().any(|fit| {
+        fit.short.is_empty() && !fit.taints.is_empty() && fit.taints.iter().all(|(_, key)| tells_a_state(key))
+    });
+    if matching.is_empty() {
+        Stage::Selector
+    } else if open.iter().any(|fit| fit.short.is_empty()) {
+        Stage::Elsewhere
+    } else if not_ready {
+        Stage::NotReady
+    } else if open.is_empty() {
+        Stage::Taints
+    } else {
+        Stage::Resources
+    }
+}
+
+/// The stage, where the scheduler says the same. It knows of pods that were not collected, so its word that nodes lack a
+/// resource is taken where all that is known would still fit.
+fn agreed(stage: Stage, said: Option<&str>) -> Stage {
+    let Some(said) = said else { return stage };
+    let says = |words: &[&str]| words.iter().any(|word| said.contains(word));
+    let short = says(&["Insufficient ", "Too many pods"]);
+    match stage {
+        Stage::Selector if says(&["node affinity", "node selector", "affinity/selector"]) => stage,
+        Stage::Taints if says(&["taint", "were unschedulable"]) => stage,
+        Stage::Resources if short => stage,
+        Stage::Elsewhere if short => Stage::Resources,
+        Stage::NotReady => stage,
+        _ => Stage::Elsewhere,
+    }
+}
+
+/// What the scheduler said last of a pod: its condition, else its last event.
+fn said<'e>(model: &Model<'e>, pod: &'e Object) -> Option<(&'e str, Citation)> {
+    let conditions = pod.list("/status/conditions").iter().enumerate();
+    let condition =
+        conditions.filter(|(_, c)| c["type"] == "PodScheduled" && c["status"] == "False").find_map(|(i, c)| {
+            let text = c["message"].as_str()?;
+            Some((text, pod.cite(&format!("/status/conditions/{i}/message"), text)))
+        });
+    condition.or_else(|| {
+        let mut events = events_of(model.evidence, pod.subject()).into_iter();
+        let (event, text) = events.find(|(event, _)| event.text("/reason") == Some("FailedScheduling"))?;
+        Some((text, event.cite("/message", text)))
+    })
+}
+
+fn fit<'e>(model: &Model<'e>, pod: &Object, node: &'e Object) -> Fit<'e> {
+    let tolerations = pod.list("/spec/tolerations");
+    let taints = node.list("/spec/taints").iter().enumerate().filter(|(_, taint)| {
+        matches!(taint["effect"].as_str(), Some("NoSchedule" | "NoExecute"))
+            && !tolerations.iter().any(|t| tolerates(t, taint))
+    });
+    let mut taints: Vec<(usize, String)> =
+        taints.map(|(i, taint)| (i, taint["key"].as_str().unwrap_or_default().to_owned())).collect();
+    let cordoned = node.get("/spec/unschedulable").is_some_and(|value| value == true);
+    let tolerated =
+        || tolerations.iter().any(|t| tolerates(t, &serde_json::json!({"key": CORDON, "effect": "NoSchedule"})));
+    if cordoned && !taints.iter().any(|(_, key)| key == CORDON) && !tolerated() {
+        taints.push((usize::MAX, CORDON.to_owned()));
+    }
+    Fit { node, matches: selected(pod, node), taints, short: short(model, pod, node) }
+}
+
+/// Whether a toleration covers a taint. An empty key with `Exists` covers all, an empty effect every effect.
+fn tolerates(toleration: &Value, taint: &Value) -> bool {
+    let text = |value: &Value, key: &str| value[key].as_str().unwrap_or_default().to_owned();
+    let (key, effect) = (text(toleration, "key"), text(toleration, "effect"));
+    let exists = toleration["operator"] == "Exists";
+    (effect.is_empty() || effect == text(taint, "effect"))
+        && (key == text(taint, "key") || key.is_empty() && exists)
+        && (exists || text(toleration, "value") == text(taint, "value"))
+}
+
+/// Whether a node has what the pod's node selector and required node affinity ask for.
+fn selected(pod: &Object, node: &Object) -> bool {
+    let labels = node.labels();
+    let asked = pod.map("/spec/nodeSelector").iter().all(|(key, value)| labels.get(key) == Some(value));
+    let required =
+        pod.get("/spec/affinity/nodeAffinity/requiredDuringSchedulingIgnoredDuringExecution/nodeSelectorTerms");
+    asked
+        && required.and_then(Value::as_array).is_none_or(|terms| terms.iter().any(|term| matches(term, node, &labels)))
+}
+
+/// Whether a term matches: all of its expressions and fields. One without any matches nothing.
+fn matches(term: &Value, node: &Object, labels: &BTreeMap<&str, &str>) -> bool {
+    let list = |key: &str| term[key].as_array().map_or(&[][..], Vec::as_slice);
+    let (expressions, fields) = (list("matchExpressions"), list("matchFields"));
+    let name = BTreeMap::from([("metadata.name", node.name())]);
+    !(expressions.is_empty() && fields.is_empty())
+        && expressions.iter().all(|expression| expressed(expression, labels))
+        && fields.iter().all(|field| expressed(field, &name))
+}
+
+fn expressed(expression: &Value, labels: &BTreeMap<&str, &str>) -> bool {
+    let value = expression["key"].as_str().and_then(|key| labels.get(key).copied());
+    let values: Vec<&str> = expression["values"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let compare = || Some((value?.parse::<i64>().ok()?, values.first()?.parse::<i64>().ok()?));
+    match expression["operator"].as_str() {
+        Some("In") => value.is_some_and(|value| values.contains(&value)),
+        Some("NotIn") => value.is_none_or(|value| !values.contains(&value)),
+        Some("Exists") => value.is_some(),
+        Some("DoesNotExist") => value.is_none(),
+        Some("Gt") => compare().is_some_and(|(value, than)| value > than),
+        Some("Lt") => compare().is_some_and(|(value, than)| value < than),
+        _ => false,
+    }
+}
+
+/// The resources of which a node has too little left. Of the pods on it those that were collected count, so that it may have
+/// less than this says, never more.
+fn short(model: &Model<'_>, pod: &Object, node: &Object) -> Vec<String> {
+    let Some(allocatable) = node.get("/status/allocatable").and_then(Value::as_object) else { return vec![] };
+    let on_it = |other: &&Object| {
+        let done = matches!(other.text("/status/phase"), Some("Succeeded" | "Failed"));
+        other.text("/spec/nodeName") == Some(node.name()) && !done
+    };
+    let there: Vec<&Object> = model.evidence.objects.of_kind("pod").filter(on_it).collect();
+    let mut short: Vec<String> = Vec::new();
+    for (resource, needed) in requests(pod) {
+        let has = allocatable.get(&resource).and_then(quantity).unwrap_or_default();
+        let used: f64 = there.iter().filter_map(|other| requests(other).remove(&resource)).sum();
+        // A resource that is asked for at nothing is asked for by nobody.
+        if needed > 0.0 && used + needed > has {
+            short.push(resource);
+        }
+    }
+    if allocatable.get("pods").and_then(quantity).is_some_and(|most| there.len() as f64 + 1.0 > most) {
+        short.push("pods".to_owned());
+    }
+    short
+}
+
+/// What a pod requests: the sum of its containers, or its largest init container, whichever is more.
+pub(super) fn requests(pod: &Object) -> BTreeMap<String, f64> {
+    let mut sum: BTreeMap<String, f64> = BTreeMap::new();
+    for container in pod.list("/spec/containers") {
+        for (resource, amount) in of_container(container) {
+            *sum.entry(resource).or_default() += amount;
+        }
+    }
+    for container in pod.list("/spec/initContainers") {
+        for (resource, amount) in of_container(container) {
+            let known = sum.entry(resource).or_default();
+            *known = known.max(amount);
+        }
+    }
+    sum
+}
+
+/// What one container requests; a request that is not written is taken from the limit.
+fn of_container(container: &Value) -> BTreeMap<String, f64> {
+    let resources = &container["resources"];
+    let amounts = ["limits", "requests"].into_iter().filter_map(|kind| resources[kind].as_object()).flatten();
+    amounts.filter_map(|(resource, amount)| Some((resource.clone(), quantity(amount)?))).collect()
+}
+
+pub(super) fn quantity(value: &Value) -> Option<f64> {
+    value.as_str().map_or_else(|| value.as_f64(), |text| Some(Quantity::parse(text)?.value))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn tolerations_by_key_value_and_effect() {
+        let taint = json!({"key": "k", "value": "v", "effect": "NoSchedule"});
+        let covers = |toleration: Value| tolerates(&toleration, &taint);
+        assert!(covers(json!({"operator": "Exists"})));
+        assert!(covers(json!({"key": "k", "operator": "Exists"})));
+        assert!(covers(json!({"key": "k", "value": "v"})));
+        assert!(!covers(json!({"key": "k", "value": "w"})));
+        assert!(!covers(json!({"key": "k", "value": "v", "effect": "NoExecute"})));
+        assert!(!covers(json!({"key": "", "value": ""})));
+    }
+
+    #[test]
+    fn expressions_on_labels() {
+        let labels = BTreeMap::from([("zone", "b"), ("disks", "4")]);
+        let holds = |key: &str, operator: &str, values: &[&str]| {
+            expressed(&json!({"key": key, "operator": operator, "values": values}), &labels)
+        };
+        assert!(holds("zone", "In", &["a", "b"]) && !holds("zone", "In", &["a"]) && !holds("x", "In", &["a"]));
+        assert!(holds("zone", "NotIn", &["a"]) && holds("x", "NotIn", &["a"]) && !holds("zone", "NotIn", &["b"]));
+        assert!(holds("zone", "Exists", &[]) && holds("x", "DoesNotExist", &[]) && !holds("zone", "DoesNotExist", &[]));
+        assert!(holds("disks", "Gt", &["3"]) && !holds("disks", "Gt", &["4"]) && holds("disks", "Lt", &["5"]));
+    }
+
+    #[test]
+    fn the_scheduler_s_word_counts_where_it_knows_more_and_stops_where_it_says_otherwise() {
+        assert_eq!(agreed(Stage::Elsewhere, Some("0/2 nodes are available: 2 Insufficient cpu.")), Stage::Resources);
+        assert_eq!(agreed(Stage::Selector, Some("0/2 nodes are available: 2 Insufficient cpu.")), Stage::Elsewhere);
+        assert_eq!(
+            agreed(Stage::Taints, Some("0/1 nodes are available: 1 node(s) had untolerated taint {a: b}.")),
+            Stage::Taints
+        );
+        assert_eq!(agreed(Stage::Selector, None), Stage::Selector);
+    }
+}
