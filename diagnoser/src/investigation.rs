@@ -11,6 +11,7 @@ use crate::{
     diagnosis::{Candidate, Diagnosis, FORMAT, Missing, Next, Noise, RootCause, RuledOut, SymptomSeen, Verdict},
     evidence::{Citation, Evidence, EvidenceError},
     model::Model,
+    narrowing::{self, Narrowed},
     propagation::explains,
     request::{Reading, Request},
     subject::Subject,
@@ -74,10 +75,11 @@ impl Investigation {
     pub fn next(&self) -> Next {
         let model = Model::new(&self.evidence);
         let symptoms = symptoms(&model);
-        let looked = look(&model, &symptoms);
+        let narrowed = narrowing::of(&model, &symptoms);
+        let looked = look(&Case { model: &model, symptoms: &symptoms, narrowed: &narrowed });
         let wanted = self.wanted(&looked, &symptoms);
         if wanted.is_empty() {
-            Next::Done(Box::new(self.conclude(&model, &symptoms, looked)))
+            Next::Done(Box::new(self.conclude(&model, &symptoms, &narrowed, looked)))
         } else {
             Next::Ask(wanted)
         }
@@ -102,7 +104,13 @@ impl Investigation {
         wanted.into_iter().collect()
     }
 
-    fn conclude(&self, model: &Model<'_>, symptoms: &[Symptom], looked: Vec<Looked>) -> Diagnosis {
+    fn conclude(
+        &self,
+        model: &Model<'_>,
+        symptoms: &[Symptom],
+        narrowed: &[Option<Narrowed>],
+        looked: Vec<Looked>,
+    ) -> Diagnosis {
         let onset = symptoms.iter().filter_map(|symptom| symptom.since).min();
         let holding: Vec<Holding> = looked.iter().filter_map(|looked| holding(model, looked)).collect();
         let explained: BTreeSet<usize> = holding.iter().flat_map(|h| h.explains.iter().copied()).collect();
@@ -150,7 +158,7 @@ impl Investigation {
             path: vec![],
             steps: vec![],
         };
-        telling::tell(model, symptoms, &mut diagnosis);
+        telling::tell(model, symptoms, narrowed, &mut diagnosis);
         diagnosis
     }
 
@@ -222,11 +230,11 @@ fn now_listed(files: &mut BTreeMap<String, String>, resource: &str) {
 }
 
 /// Lets every cause look, and predicts what each would explain.
-fn look(model: &Model<'_>, symptoms: &[Symptom]) -> Vec<Looked> {
-    let case = Case { model, symptoms };
+fn look(case: &Case<'_, '_>) -> Vec<Looked> {
+    let (model, symptoms) = (case.model, case.symptoms);
     let mut looked = Vec::new();
     for cause in causes::all() {
-        for finding in cause.examine(&case) {
+        for finding in cause.examine(case) {
             let explains = (0..symptoms.len()).filter(|&i| explains(model, &finding.effects, &symptoms[i])).collect();
             looked.push(Looked { cause: *cause, finding, explains });
         }

@@ -2,7 +2,7 @@
 //!
 //! This room is pure: no I/O, no clock, no randomness, no async; `clippy.toml` bans them. The lab depends on it,
 //! never the other way round. Reading order: [`evidence`] (what was seen), `model` (one graph of it), `symptoms` (what is
-//! wrong, for whom), [`causes`] (one cause, one file), `propagation` (what a cause would produce), `choice` (the smallest
+//! wrong, for whom), [`narrowing`] (which requests fail and which do not), [`causes`] (one cause, one file), `propagation` (what a cause would produce), `choice` (the smallest
 //! set that explains all), [`investigation`] (asking for more; the whole method), [`diagnosis`] (the answer).
 
 pub mod causes;
@@ -11,6 +11,7 @@ pub mod diagnosis;
 pub mod evidence;
 pub mod investigation;
 pub mod model;
+pub mod narrowing;
 pub mod policy;
 pub mod propagation;
 pub mod request;

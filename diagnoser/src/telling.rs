@@ -4,10 +4,10 @@
 mod path;
 mod steps;
 
-use crate::{diagnosis::Diagnosis, model::Model, symptoms::Symptom};
+use crate::{diagnosis::Diagnosis, model::Model, narrowing::Narrowed, symptoms::Symptom};
 
 /// Adds path and steps to a diagnosis.
-pub(crate) fn tell(model: &Model<'_>, symptoms: &[Symptom], diagnosis: &mut Diagnosis) {
+pub(crate) fn tell(model: &Model<'_>, symptoms: &[Symptom], narrowed: &[Option<Narrowed>], diagnosis: &mut Diagnosis) {
     diagnosis.path = path::path(model, symptoms, diagnosis);
-    diagnosis.steps = steps::steps(model, symptoms, diagnosis);
+    diagnosis.steps = steps::steps(model, symptoms, narrowed, diagnosis);
 }

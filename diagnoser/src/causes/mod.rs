@@ -34,8 +34,8 @@ mod stuck;
 pub use reference::{Reference, reference, references};
 
 use crate::{
-    diagnosis::Fix, evidence::Citation, model::Model, propagation::Mode, request::Request, subject::Subject,
-    symptoms::Symptom,
+    diagnosis::Fix, evidence::Citation, model::Model, narrowing::Narrowed, propagation::Mode, request::Request,
+    subject::Subject, symptoms::Symptom,
 };
 
 /// Every cause the diagnoser knows, sorted by id.
@@ -87,6 +87,8 @@ pub struct Case<'m, 'e> {
     pub model: &'m Model<'e>,
     /// Everything that is wrong.
     pub symptoms: &'m [Symptom],
+    /// Of each symptom, which requests fail so and which do not; `None` for those not seen in requests.
+    pub narrowed: &'m [Option<Narrowed>],
 }
 
 impl Case<'_, '_> {

@@ -43,6 +43,12 @@ pub struct RequestRecord {
     /// What went wrong, in this hop's words.
     #[serde(default)]
     pub error: Option<String>,
+    /// Who asked: an address, or a name.
+    #[serde(default)]
+    pub client: Option<String>,
+    /// The user it was for, by tier or name, where one is logged.
+    #[serde(default)]
+    pub user: Option<String>,
     /// The zone of the hop.
     #[serde(default)]
     pub zone: Option<String>,

@@ -17,7 +17,7 @@ use crate::{
 pub(crate) use nodes::readiness;
 pub(crate) use objects::{event_subject, event_time, now};
 pub use origin::Origin;
-pub(crate) use requests::{outermost, words};
+pub(crate) use requests::{alike, observation, outermost, steady, words};
 
 /// What was seen. Refusals and resets are immediate answers of something alive; a timeout is silence.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -39,7 +39,7 @@ pub enum Observation {
 /// One thing that is wrong.
 #[derive(Clone, Debug)]
 pub struct Symptom {
-    /// `probe-1`, `requests-1`, `down-1`, `no-endpoints-1`, `node-1`.
+    /// `probe-1`, `requests-1`, `slow-1`, `down-1`, `no-endpoints-1`, `node-1`.
     pub id: String,
     /// What suffers: the name or Service that was asked, the pod.
     pub subject: Subject,
@@ -57,6 +57,13 @@ pub struct Symptom {
     pub origin: Option<Origin>,
     /// Whether a user or client of the system sees it, as against a state inside.
     pub user: bool,
+}
+
+impl Symptom {
+    /// Whether it is seen in the records of requests.
+    pub fn is_of_requests(&self) -> bool {
+        ["requests-", "slow-"].iter().any(|kind| self.id.starts_with(kind))
+    }
 }
 
 /// All symptoms, users' first.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Observation, Symptom, origin};
+use super::{Observation, Symptom, alike, origin};
 use crate::{
     evidence::{Outcome, Probe, ProbeKind, Target},
     model::{Model, Relation},
@@ -66,14 +66,6 @@ pub(super) fn symptoms(model: &Model<'_>, requests: &mut [Symptom]) -> Vec<Sympt
     }
     found.sort_by_key(|symptom| symptom.id.trim_start_matches("probe-").parse::<usize>().unwrap_or_default());
     found
-}
-
-/// Whether two observations are the same answer, whatever it took.
-fn alike(a: Observation, b: Observation) -> bool {
-    match (a, b) {
-        (Observation::Status(a, _), Observation::Status(b, _)) => a == b,
-        (a, b) => a == b,
-    }
 }
 
 /// Who suffers when this probe fails; `None` where nobody uses that way.

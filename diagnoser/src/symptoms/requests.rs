@@ -65,6 +65,17 @@ pub(crate) fn outermost<'a>(model: &Model<'a>) -> Vec<(usize, &'a RequestRecord)
     traffic.iter().enumerate().filter(|(_, record)| rank(record) == first).collect()
 }
 
+/// A system that has come to serve has done so this often in a row.
+const SERVES: usize = 10;
+
+/// The records, in the order of time, less those of the time in which the system was starting: what fails before anything
+/// was ever served is no trouble of what runs.
+pub(crate) fn steady(mut records: Vec<&RequestRecord>) -> Vec<&RequestRecord> {
+    records.sort_by_key(|record| (record.time, record.id.clone()));
+    let serving = records.windows(SERVES).position(|run| run.iter().all(|record| !record.failed()));
+    records.split_off(serving.unwrap_or_default())
+}
+
 /// What the client asked: the Service or name of its target; the pod itself where the record names none.
 fn target(model: &Model<'_>, record: &RequestRecord) -> Subject {
     let near = record.pod();
@@ -96,6 +107,14 @@ pub(crate) fn observation(record: &RequestRecord) -> Observation {
     } else {
         Outcome::Failed
     })
+}
+
+/// Whether two observations are the same answer, whatever it took.
+pub(crate) fn alike(a: Observation, b: Observation) -> bool {
+    match (a, b) {
+        (Observation::Status(a, _), Observation::Status(b, _)) => a == b,
+        (a, b) => a == b,
+    }
 }
 
 /// The commonest observation among failing requests; of a status, with the median duration.

@@ -6,14 +6,20 @@ use crate::{
     diagnosis::{Diagnosis, Step, Verdict},
     evidence::{Outcome, ProbeKind},
     model::{Model, is_ready},
+    narrowing::Narrowed,
     symptoms::{Symptom, event_subject, event_time, outermost},
 };
 
 /// The transcript.
-pub(super) fn steps(model: &Model<'_>, symptoms: &[Symptom], diagnosis: &Diagnosis) -> Vec<Step> {
+pub(super) fn steps(
+    model: &Model<'_>,
+    symptoms: &[Symptom],
+    narrowed: &[Option<Narrowed>],
+    diagnosis: &Diagnosis,
+) -> Vec<Step> {
     let mut steps = vec![observe(model, symptoms)];
     if !symptoms.is_empty() {
-        steps.extend([correlate(model, symptoms, diagnosis), narrow(model, symptoms)]);
+        steps.extend([correlate(model, symptoms, diagnosis), narrow(model, symptoms, narrowed)]);
         steps.extend(replicate(model));
     }
     steps.push(conclude(diagnosis));
@@ -119,7 +125,7 @@ fn correlate(model: &Model<'_>, symptoms: &[Symptom], diagnosis: &Diagnosis) -> 
     step("correlate", 2, ASKED, format!("since {}: {changed}", onset.strftime("%H:%M:%SZ")))
 }
 
-fn narrow(model: &Model<'_>, symptoms: &[Symptom]) -> Step {
+fn narrow(model: &Model<'_>, symptoms: &[Symptom], narrowed: &[Option<Narrowed>]) -> Step {
     const ASKED: &str = "Which requests, and how far do they get?";
     let Some(symptom) =
         symptoms.iter().find(|s| s.user && s.origin.is_some()).or_else(|| symptoms.iter().find(|s| s.user))
@@ -146,7 +152,23 @@ fn narrow(model: &Model<'_>, symptoms: &[Symptom]) -> Step {
         crate::symptoms::Observation::Failed(Outcome::Refused) => "; at once, by something alive",
         _ => "",
     };
-    step("narrow", 3, ASKED, format!("{which}{place}{manner}"))
+    let same = symptoms.iter().zip(narrowed).find(|(other, _)| other.id == symptom.id);
+    let scope = same.and_then(|(_, narrowed)| narrowed.as_ref()).map(separated).unwrap_or_default();
+    step("narrow", 3, ASKED, format!("{which}{scope}{place}{manner}"))
+}
+
+/// What the failing requests have in common that others have not; nothing to say where all fail.
+fn separated(narrowed: &Narrowed) -> String {
+    match &narrowed.scope {
+        Some(scope) => {
+            let ((failed, inside), (others, outside)) = (scope.inside, scope.outside);
+            format!("{}: {failed} of {inside} fail there, {others} of {outside} elsewhere; ", scope.says())
+        }
+        None if narrowed.failed > 0 && narrowed.passed > 0 => {
+            format!("nothing separates the {} that fail from the {} that do not; ", narrowed.failed, narrowed.passed)
+        }
+        None => String::new(),
+    }
 }
 
 /// Connections tried by the prober, where any failed.
