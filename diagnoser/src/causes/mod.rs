@@ -4,6 +4,7 @@ mod configmap_missing;
 mod conntrack_table_full;
 mod container_runtime_stopped;
 mod disk_full;
+mod exchange;
 mod image_registry_unreachable;
 mod image_tag_missing;
 mod inode_exhaustion;
@@ -11,6 +12,7 @@ mod insufficient_resources;
 mod kubelet_stopped;
 mod listen_loopback_only;
 mod makers;
+mod malformed_response;
 mod memory_limit_in_millibytes;
 mod network_policy_denies_ingress;
 mod node_selector_unmatched;
@@ -19,6 +21,7 @@ mod node_taint_not_tolerated;
 mod pulls;
 mod reference;
 mod resource_quota_exceeded;
+mod response_header_too_large;
 #[allow(dead_code)] // until the causes that use it are here
 mod rollout;
 mod scaled_to_zero;
@@ -28,6 +31,8 @@ mod service_account_missing;
 mod service_port_mismatch;
 mod service_selector_mismatch;
 mod settings;
+mod slow_database_query;
+mod slow_upstream;
 mod space;
 mod stuck;
 
@@ -51,16 +56,20 @@ pub fn all() -> &'static [&'static dyn Cause] {
         &insufficient_resources::InsufficientResources,
         &kubelet_stopped::KubeletStopped,
         &listen_loopback_only::ListenLoopbackOnly,
+        &malformed_response::MalformedResponse,
         &memory_limit_in_millibytes::MemoryLimitInMillibytes,
         &network_policy_denies_ingress::NetworkPolicyDeniesIngress,
         &node_selector_unmatched::NodeSelectorUnmatched,
         &node_taint_not_tolerated::NodeTaintNotTolerated,
         &resource_quota_exceeded::ResourceQuotaExceeded,
+        &response_header_too_large::ResponseHeaderTooLarge,
         &scaled_to_zero::ScaledToZero,
         &secret_missing::SecretMissing,
         &service_account_missing::ServiceAccountMissing,
         &service_port_mismatch::ServicePortMismatch,
         &service_selector_mismatch::ServiceSelectorMismatch,
+        &slow_database_query::SlowDatabaseQuery,
+        &slow_upstream::SlowUpstream,
     ]
 }
 

@@ -18,6 +18,8 @@ pub struct Origin {
     pub pods: BTreeSet<Subject>,
     /// What they sent the requests to, where they say.
     pub upstreams: BTreeSet<String>,
+    /// The ids of the failing requests that end there.
+    pub ids: BTreeSet<String>,
     /// Whether every one of those records names an upstream.
     upstream_known: bool,
     /// Whether those records speak of names that do not resolve; `None` where they do not say what went wrong.
@@ -46,12 +48,13 @@ impl Origin {
         let upstreams: BTreeSet<String> = upstreams.collect();
         let upstream_known = records.iter().all(|record| record.upstream.as_deref().is_some_and(|u| !u.is_empty()));
         let pods = records.iter().filter_map(|record| record.pod()).collect();
+        let ids = records.iter().filter_map(|record| record.id.clone()).collect();
         let errors: Vec<&str> = records.iter().filter_map(|record| record.error.as_deref()).collect();
         let names = errors.iter().filter(|error| error.starts_with("dns") || error.contains("resolve")).count();
         // Who sends on to addresses has looked no name up.
         let by_address = upstream_known && upstreams.iter().all(|upstream| is_address(upstream));
         let of_names = if by_address { Some(false) } else { (!errors.is_empty()).then_some(2 * names > errors.len()) };
-        Some(Self { hop: hop.to_owned(), pods, upstreams, upstream_known, of_names })
+        Some(Self { hop: hop.to_owned(), pods, upstreams, ids, upstream_known, of_names })
     }
 }
 
