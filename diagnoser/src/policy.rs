@@ -1,22 +1,125 @@
 //! NetworkPolicy evaluation, by hand because no library does it right.
 //!
-//! Source: networking/v1 types.go and the API conventions on label selectors. A pod selected by any policy for a direction
-//! is isolated in that direction; then the union of what those policies allow is allowed, and nothing else.
+//! Source: networking/v1 types.go, its defaults.go, and the API conventions on label selectors. A pod that any policy selects
+//! for a direction is isolated in that direction; then the union of what those policies allow is allowed, and nothing else. A
+//! connection must be allowed at both ends.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{collections::BTreeMap, fmt, net::IpAddr};
 
 use ipnet::IpNet;
 use serde_json::Value;
 
 use crate::evidence::{Fact, Object, Objects};
 
+#[cfg(test)]
+mod tests;
+
 /// The direction a policy governs, seen from the pod it selects.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Direction {
     /// Into the pod.
     Ingress,
     /// Out of the pod.
     Egress,
+}
+
+impl Direction {
+    /// Where the rules of this direction stand in a policy.
+    pub fn rules(self) -> &'static str {
+        match self {
+            Self::Ingress => "/spec/ingress",
+            Self::Egress => "/spec/egress",
+        }
+    }
+
+    /// The key of a rule's peers.
+    pub fn peers(self) -> &'static str {
+        match self {
+            Self::Ingress => "from",
+            Self::Egress => "to",
+        }
+    }
+}
+
+/// A transport protocol that policies know.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Protocol {
+    /// The default wherever Kubernetes asks for a protocol.
+    #[default]
+    Tcp,
+    /// Look-ups of names, mostly.
+    Udp,
+    /// Signalling, mostly.
+    Sctp,
+}
+
+impl Protocol {
+    /// As Kubernetes writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Tcp => "TCP",
+            Self::Udp => "UDP",
+            Self::Sctp => "SCTP",
+        }
+    }
+}
+
+/// A port of a destination.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Port {
+    /// The protocol.
+    pub protocol: Protocol,
+    /// The number.
+    pub number: u16,
+}
+
+impl Port {
+    /// A TCP port.
+    pub fn tcp(number: u16) -> Self {
+        Self { protocol: Protocol::Tcp, number }
+    }
+}
+
+impl fmt::Display for Port {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.number, self.protocol.as_str())
+    }
+}
+
+/// One end of a connection. A pod in its node's network is its node: policies know it by address only.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer<'a> {
+    /// The pod; `None` for a node and for what is outside the cluster.
+    pub pod: Option<&'a Object>,
+    /// Its address.
+    pub address: Option<IpAddr>,
+    /// The node it is, or runs on.
+    pub node: Option<&'a str>,
+}
+
+impl<'a> Peer<'a> {
+    /// A pod as an end of a connection.
+    pub fn of(pod: &'a Object) -> Self {
+        Self {
+            pod: (!in_host_network(pod)).then_some(pod),
+            address: pod.text("/status/podIP").and_then(|ip| ip.parse().ok()),
+            node: pod.text("/spec/nodeName"),
+        }
+    }
+
+    /// An address outside the cluster.
+    pub fn outside(address: IpAddr) -> Self {
+        Self { pod: None, address: Some(address), node: None }
+    }
+
+    fn is(&self, other: &Peer<'_>) -> bool {
+        self.pod.zip(other.pod).is_some_and(|(one, other)| one.subject() == other.subject())
+    }
+}
+
+/// Whether a pod shares its node's network.
+pub fn in_host_network(pod: &Object) -> bool {
+    pod.get("/spec/hostNetwork") == Some(&Value::Bool(true))
 }
 
 /// Whether a LabelSelector selects these labels. Empty selects all.
@@ -43,103 +146,162 @@ pub fn label_selector(selector: &Value, labels: &BTreeMap<&str, &str>) -> bool {
 }
 
 /// Whether a policy isolates a pod in a direction. Without `policyTypes` every policy governs ingress, and egress where it
-/// has egress rules.
+/// has egress rules. A pod in its node's network is not governed.
 pub fn isolates(policy: &Object, pod: &Object, direction: Direction) -> bool {
-    if policy.namespace() != pod.namespace() {
+    if policy.namespace() != pod.namespace() || in_host_network(pod) {
         return false;
     }
     let types = policy.list("/spec/policyTypes");
     let governs = match direction {
         Direction::Ingress => types.is_empty() || types.iter().any(|t| t == "Ingress"),
-        Direction::Egress => {
-            if types.is_empty() {
-                policy.get("/spec/egress").is_some()
-            } else {
-                types.iter().any(|t| t == "Egress")
-            }
-        }
+        Direction::Egress if types.is_empty() => !policy.list("/spec/egress").is_empty(),
+        Direction::Egress => types.iter().any(|t| t == "Egress"),
     };
     governs && label_selector(policy.get("/spec/podSelector").unwrap_or(&Value::Null), &pod.labels())
 }
 
-/// The other end of a connection.
-pub struct Peer<'a> {
-    /// The pod; `None` for an address outside the cluster.
-    pub pod: Option<&'a Object>,
-    /// Its address.
-    pub address: Option<IpAddr>,
+/// Whether all policies together let a connection pass, at both ends. Missed where a namespace's labels are needed and were
+/// not collected.
+pub fn passes(objects: &Objects, from: &Peer<'_>, to: &Peer<'_>, port: Port) -> Fact<bool> {
+    let out = passes_end(objects, from, to, port, Direction::Egress);
+    let into = passes_end(objects, from, to, port, Direction::Ingress);
+    match (out, into) {
+        (Fact::Seen(false), _) | (_, Fact::Seen(false)) => Fact::Seen(false),
+        (Fact::Missed(why), _) | (_, Fact::Missed(why)) => Fact::Missed(why),
+        _ => Fact::Seen(true),
+    }
 }
 
-/// Whether one policy allows `pod` to be reached from (or to reach) `peer` on a TCP `port` of the destination.
-/// Missed where a namespace's labels are needed and were not collected.
-pub fn allows(
-    policy: &Object,
-    objects: &Objects,
-    pod: &Object,
-    peer: &Peer<'_>,
-    port: u16,
-    direction: Direction,
-) -> Fact<bool> {
-    let (rules, peers_key) = match direction {
-        Direction::Ingress => (policy.list("/spec/ingress"), "from"),
-        Direction::Egress => (policy.list("/spec/egress"), "to"),
+/// The same at one end: out of `from`, or into `to`. What runs on the pod's own node gets in and is reached whatever the
+/// policies say, and a pod reaches itself (kubernetes.io, Network Policies).
+pub fn passes_end(objects: &Objects, from: &Peer<'_>, to: &Peer<'_>, port: Port, direction: Direction) -> Fact<bool> {
+    let (governed, other) = match direction {
+        Direction::Ingress => (to, from),
+        Direction::Egress => (from, to),
     };
-    let destination = match direction {
-        Direction::Ingress => Some(pod),
-        Direction::Egress => peer.pod,
-    };
+    let Some(pod) = governed.pod else { return Fact::Seen(true) };
+    let own_node = other.pod.is_none() && other.node.is_some() && other.node == governed.node;
+    if own_node || governed.is(other) {
+        return Fact::Seen(true);
+    }
+    let mut isolated = false;
     let mut unknown = None;
-    for rule in rules {
-        if !ports_match(rule["ports"].as_array(), destination, port) {
-            continue;
-        }
-        let peers = rule[peers_key].as_array().map_or(&[][..], Vec::as_slice);
-        if peers.is_empty() {
-            return Fact::Seen(true);
-        }
-        for term in peers {
-            match peer_matches(term, policy.namespace(), objects, peer) {
+    for policy in objects.in_namespace("networkpolicy", pod.namespace()) {
+        if isolates(policy, pod, direction) {
+            isolated = true;
+            match allows(policy, objects, pod, other, port, direction) {
                 Fact::Seen(true) => return Fact::Seen(true),
                 Fact::Seen(false) => {}
                 Fact::Missed(why) => unknown = Some(why),
             }
         }
     }
+    if isolated { unknown.map_or(Fact::Seen(false), Fact::Missed) } else { Fact::Seen(true) }
+}
+
+/// Whether one policy allows `pod` to be reached from (or to reach) `peer` on a port of the destination.
+/// Missed where a namespace's labels are needed and were not collected.
+pub fn allows(
+    policy: &Object,
+    objects: &Objects,
+    pod: &Object,
+    peer: &Peer<'_>,
+    port: Port,
+    direction: Direction,
+) -> Fact<bool> {
+    let destination = destination(pod, peer, direction);
+    let mut unknown = None;
+    for rule in policy.list(direction.rules()) {
+        if !ports_match(rule, destination, port) {
+            continue;
+        }
+        match peers_match(rule, policy, objects, peer, direction) {
+            Fact::Seen(true) => return Fact::Seen(true),
+            Fact::Seen(false) => {}
+            Fact::Missed(why) => unknown = Some(why),
+        }
+    }
     unknown.map_or(Fact::Seen(false), Fact::Missed)
 }
 
-fn ports_match(ports: Option<&Vec<Value>>, destination: Option<&Object>, port: u16) -> bool {
-    let Some(ports) = ports.filter(|ports| !ports.is_empty()) else { return true };
-    ports.iter().any(|rule| {
-        if rule["protocol"].as_str().is_some_and(|protocol| protocol != "TCP") {
+/// Whose ports a rule speaks of.
+pub fn destination<'a>(pod: &'a Object, peer: &Peer<'a>, direction: Direction) -> Option<&'a Object> {
+    match direction {
+        Direction::Ingress => Some(pod),
+        Direction::Egress => peer.pod,
+    }
+}
+
+/// Whether a rule is for this port of a destination; without ports it is for all.
+pub fn ports_match(rule: &Value, destination: Option<&Object>, port: Port) -> bool {
+    let Some(ports) = rule["ports"].as_array().filter(|ports| !ports.is_empty()) else { return true };
+    ports.iter().any(|entry| {
+        if entry["protocol"].as_str().unwrap_or("TCP") != port.protocol.as_str() {
             return false;
         }
-        match &rule["port"] {
+        match &entry["port"] {
             Value::Null => true,
-            Value::String(name) => destination.is_some_and(|pod| container_port(pod, name) == Some(port)),
-            number => {
-                let from = number.as_u64().unwrap_or_default();
-                let to = rule["endPort"].as_u64().unwrap_or(from);
-                (from..=to).contains(&u64::from(port))
+            Value::String(name) => {
+                destination.is_some_and(|pod| port_numbers(pod, name, port.protocol).any(|n| n == port.number))
             }
+            number => number.as_u64().is_some_and(|first| {
+                let last = entry["endPort"].as_u64().unwrap_or(first);
+                (first..=last).contains(&u64::from(port.number))
+            }),
         }
     })
 }
 
+/// Whether a rule is for this peer; without peers it is for all.
+pub fn peers_match(
+    rule: &Value,
+    policy: &Object,
+    objects: &Objects,
+    peer: &Peer<'_>,
+    direction: Direction,
+) -> Fact<bool> {
+    let terms = rule[direction.peers()].as_array().map_or(&[][..], Vec::as_slice);
+    if terms.is_empty() {
+        return Fact::Seen(true);
+    }
+    let mut unknown = None;
+    for term in terms {
+        match peer_matches(term, policy.namespace(), objects, peer) {
+            Fact::Seen(true) => return Fact::Seen(true),
+            Fact::Seen(false) => {}
+            Fact::Missed(why) => unknown = Some(why),
+        }
+    }
+    unknown.map_or(Fact::Seen(false), Fact::Missed)
+}
+
 /// The number of a named TCP container port.
 pub fn container_port(pod: &Object, name: &str) -> Option<u16> {
-    let ports = pod.list("/spec/containers").iter().chain(pod.list("/spec/initContainers"));
-    ports
+    named_port(pod, name, Protocol::Tcp)
+}
+
+/// The number of a named container port of a protocol.
+pub fn named_port(pod: &Object, name: &str, protocol: Protocol) -> Option<u16> {
+    port_numbers(pod, name, protocol).next()
+}
+
+/// The numbers a port's name has in the containers of a pod.
+fn port_numbers<'a>(pod: &'a Object, name: &'a str, protocol: Protocol) -> impl Iterator<Item = u16> + 'a {
+    let containers = pod.list("/spec/containers").iter().chain(pod.list("/spec/initContainers"));
+    containers
         .flat_map(|container| container["ports"].as_array().into_iter().flatten())
-        .find(|port| port["name"] == name && port["protocol"].as_str().unwrap_or("TCP") == "TCP")
-        .and_then(|port| port["containerPort"].as_u64()?.try_into().ok())
+        .filter(move |port| port["name"] == name && port["protocol"].as_str().unwrap_or("TCP") == protocol.as_str())
+        .filter_map(|port| port["containerPort"].as_u64()?.try_into().ok())
 }
 
 fn peer_matches(term: &Value, policy_namespace: &str, objects: &Objects, peer: &Peer<'_>) -> Fact<bool> {
     if let Some(block) = term["ipBlock"].as_object() {
+        let Some(address) = peer.address else {
+            return Fact::Missed("the address of the peer was not collected".to_owned());
+        };
         let inside = |text: &Value| {
             let net: Option<IpNet> = text.as_str().and_then(|text| text.parse().ok());
-            net.zip(peer.address).is_some_and(|(net, address)| net.contains(&address))
+            net.is_some_and(|net| net.contains(&address))
         };
         let except = block.get("except").and_then(Value::as_array).is_some_and(|list| list.iter().any(inside));
         return Fact::Seen(block.get("cidr").is_some_and(inside) && !except);
@@ -158,11 +320,19 @@ fn peer_matches(term: &Value, policy_namespace: &str, objects: &Objects, peer: &
                 labels.extend(namespace.labels());
                 return Fact::Seen(label_selector(selector, &labels));
             }
-            if label_selector(selector, &labels) {
-                Fact::Seen(true)
+            if by_name_alone(selector) {
+                Fact::Seen(label_selector(selector, &labels))
             } else {
                 Fact::Missed(format!("namespace {} was not collected", pod.namespace()))
             }
         }
     }
+}
+
+/// Whether a namespace's name decides a selector: it asks for no other label.
+fn by_name_alone(selector: &Value) -> bool {
+    const NAME: &str = "kubernetes.io/metadata.name";
+    let labels = selector["matchLabels"].as_object().is_none_or(|map| map.keys().all(|key| key == NAME));
+    let expressions = selector["matchExpressions"].as_array().is_none_or(|list| list.iter().all(|e| e["key"] == NAME));
+    labels && expressions
 }

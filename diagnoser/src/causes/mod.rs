@@ -7,6 +7,7 @@ mod disk_full;
 mod exchange;
 mod image_registry_unreachable;
 mod image_tag_missing;
+mod flows;
 mod inode_exhaustion;
 mod insufficient_resources;
 mod kubelet_stopped;
@@ -14,11 +15,15 @@ mod listen_loopback_only;
 mod makers;
 mod malformed_response;
 mod memory_limit_in_millibytes;
+mod network_policy_blocks_dns;
+mod network_policy_denies_egress;
 mod network_policy_denies_ingress;
 mod node_selector_unmatched;
 mod node_services;
 mod node_taint_not_tolerated;
 mod pulls;
+mod network_policy_wrong_port;
+mod policies;
 mod reference;
 mod resource_quota_exceeded;
 mod response_header_too_large;
@@ -58,6 +63,8 @@ pub fn all() -> &'static [&'static dyn Cause] {
         &listen_loopback_only::ListenLoopbackOnly,
         &malformed_response::MalformedResponse,
         &memory_limit_in_millibytes::MemoryLimitInMillibytes,
+        &network_policy_blocks_dns::NetworkPolicyBlocksDns,
+        &network_policy_denies_egress::NetworkPolicyDeniesEgress,
         &network_policy_denies_ingress::NetworkPolicyDeniesIngress,
         &node_selector_unmatched::NodeSelectorUnmatched,
         &node_taint_not_tolerated::NodeTaintNotTolerated,
@@ -66,6 +73,7 @@ pub fn all() -> &'static [&'static dyn Cause] {
         &scaled_to_zero::ScaledToZero,
         &secret_missing::SecretMissing,
         &service_account_missing::ServiceAccountMissing,
+        &network_policy_wrong_port::NetworkPolicyWrongPort,
         &service_port_mismatch::ServicePortMismatch,
         &service_selector_mismatch::ServiceSelectorMismatch,
         &slow_database_query::SlowDatabaseQuery,

@@ -74,6 +74,14 @@ impl Target {
             _ => Self::Name(object.to_owned()),
         }
     }
+
+    /// The host it names, where it does: of a URL, or the bare name itself.
+    pub fn host(self) -> Option<String> {
+        match self {
+            Self::Url { host, .. } | Self::Name(host) => Some(host),
+            Self::Object(..) => None,
+        }
+    }
 }
 
 /// One attempt.

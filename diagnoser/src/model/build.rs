@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::{Edge, Model, Relation, address::Addresses, workload};
+use super::{Edge, Model, Relation, address::Addresses, dns, workload};
 use crate::{
     evidence::{Citation, Evidence, Object, Outcome, ProbeKind, Target, selects},
     policy::{self, Direction},
@@ -95,12 +95,10 @@ impl Model<'_> {
         }
     }
 
-    /// The Service that answers for the cluster's DNS (`k8s-app=kube-dns`, as every distribution labels its pods), and who
-    /// asks it: pods whose dnsPolicy says so, and the names that were asked for.
+    /// Who asks the cluster's DNS: pods whose dnsPolicy says so, and the names that were asked for.
     fn add_resolvers(&mut self) {
         let evidence = self.evidence;
-        let mut services = evidence.objects.in_namespace("service", "kube-system");
-        let Some(dns) = services.find(|s| s.map("/spec/selector").get("k8s-app") == Some(&"kube-dns")) else { return };
+        let Some(dns) = dns::service(&evidence.objects) else { return };
         let cited = dns.cite("/spec/selector", "the cluster's DNS");
         for pod in evidence.objects.of_kind("pod") {
             let host_network = pod.get("/spec/hostNetwork").is_some_and(|value| value == true);
@@ -112,11 +110,7 @@ impl Model<'_> {
                 self.add(pod.subject(), dns.subject(), Relation::ResolvesBy, cited.clone());
             }
         }
-        let asked = evidence.probes.iter().filter_map(|probe| match probe.target() {
-            Target::Url { host, .. } => Some(host),
-            Target::Name(name) if probe.kind == ProbeKind::Dns => Some(name),
-            _ => None,
-        });
+        let asked = evidence.probes.iter().filter_map(|probe| probe.target().host());
         let requested = evidence.traffic.iter().filter(|record| record.hop == "client").filter_map(|record| {
             record.upstream.as_deref().map(|to| to.rsplit_once(':').map_or(to, |(host, _)| host).to_owned())
         });

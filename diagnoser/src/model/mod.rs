@@ -2,6 +2,7 @@
 
 mod address;
 mod build;
+mod dns;
 mod endpoints;
 mod workload;
 

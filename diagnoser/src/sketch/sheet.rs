@@ -394,10 +394,17 @@ fn plural(kind: &str) -> String {
 /// The `key=value` words of a line; a value with blanks stands in quotes. `x10` is `times=10`.
 fn fields(line: &str) -> Option<Vec<(String, Value)>> {
     let mut words: Vec<String> = vec![String::new()];
-    let mut quoted = false;
+    // Quotes around a whole value go; those inside JSON stay.
+    let (mut quoted, mut around) = (false, false);
     for c in line.chars() {
         match c {
-            '"' => quoted = !quoted,
+            '"' => {
+                around = if quoted { around } else { words.last()?.ends_with('=') };
+                quoted = !quoted;
+                if !around {
+                    words.last_mut()?.push(c);
+                }
+            }
             c if c.is_whitespace() && !quoted => words.push(String::new()),
             c => words.last_mut()?.push(c),
         }

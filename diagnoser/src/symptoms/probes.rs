@@ -72,6 +72,11 @@ pub(super) fn symptoms(model: &Model<'_>, requests: &mut [Symptom]) -> Vec<Sympt
 fn suffering(model: &Model<'_>, probe: &Probe) -> Option<Subject> {
     let near = probe.from.as_ref().map(Subject::namespace).filter(|namespace| !namespace.is_empty());
     match probe.target() {
+        // What does not resolve is the name, whatever it would lead to.
+        Target::Name(name) if probe.kind == ProbeKind::Dns => {
+            let asks = probe.from.as_ref().is_none_or(|from| uses_name(model, from, &name));
+            asks.then(|| Subject::global("name", &name))
+        }
         Target::Url { host, .. } | Target::Name(host) => {
             Some(model.resolve(&host, near).unwrap_or_else(|| Subject::global("name", &host)))
         }
@@ -81,6 +86,17 @@ fn suffering(model: &Model<'_>, probe: &Probe) -> Option<Subject> {
             _ => Some(service),
         },
         Target::Object(..) => None,
+    }
+}
+
+/// Whether a pod connects to what a name stands for, or was seen asking for it. Of others than pods nothing else is known.
+fn uses_name(model: &Model<'_>, from: &Subject, name: &str) -> bool {
+    if model.object(from).is_none() {
+        return true;
+    }
+    match model.resolve(name, Some(from.namespace())) {
+        Some(service) => uses(model, from, &service),
+        None => model.names_requested(from).contains(&Subject::global("name", name)),
     }
 }
 

@@ -82,9 +82,12 @@ fn target(model: &Model<'_>, record: &RequestRecord) -> Subject {
     let Some(upstream) = record.upstream.as_deref().filter(|_| record.hop == "client") else {
         return near.unwrap_or_else(|| Subject::global("hop", &record.hop));
     };
-    model
-        .resolve(upstream, near.as_ref().map(Subject::namespace))
-        .unwrap_or_else(|| Subject::global("name", upstream.rsplit_once(':').map_or(upstream, |(host, _)| host)))
+    let name = || Subject::global("name", upstream.rsplit_once(':').map_or(upstream, |(host, _)| host));
+    // What does not resolve is the name, whatever it would lead to.
+    if observation(record) == Observation::Failed(Outcome::NameNotFound) {
+        return name();
+    }
+    model.resolve(upstream, near.as_ref().map(Subject::namespace)).unwrap_or_else(name)
 }
 
 /// What one record shows.

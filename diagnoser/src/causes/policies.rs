@@ -1,0 +1,353 @@
+//! What the causes that blame a NetworkPolicy share: which connections in use a policy stops, in which way, what that
+//! produces, and the rule that would let them pass.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+
+use super::{
+    Case, Finding, Lack, State,
+    flows::{Flow, Flows, tried},
+};
+use crate::{
+    diagnosis::Change,
+    evidence::{Citation, Fact, Object, Outcome},
+    model::{Model, Relation},
+    policy::{self, Direction, Peer, Protocol},
+    propagation::Mode,
+    subject::Subject,
+};
+
+/// How a policy comes to stop a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum How {
+    /// No rule of it is meant for the other end.
+    NoRule,
+    /// This rule is, and lets through only ports that nobody uses.
+    OtherPort(usize),
+    /// Whom its rules are meant for is not known.
+    Unclear,
+}
+
+/// A connection in use that a policy stops.
+pub(super) struct Stopped {
+    pub flow: Flow,
+    pub seen: Citation,
+    pub how: How,
+}
+
+/// What a policy does to the connections in use, in one direction.
+pub(super) struct Judged<'e> {
+    pub policy: &'e Object,
+    pub direction: Direction,
+    /// The pods it isolates.
+    pub governed: Vec<Subject>,
+    pub connections: Ways,
+    pub lookups: Ways,
+}
+
+/// Ways of one kind, in and out of the pods that a policy governs.
+#[derive(Default)]
+pub(super) struct Ways {
+    pub stopped: Vec<Stopped>,
+    /// How many are let through.
+    pub passing: usize,
+    /// How many are stopped for which another policy is to blame.
+    others: usize,
+    pub lacks: BTreeSet<Lack>,
+}
+
+impl Ways {
+    pub(super) fn none(&self) -> bool {
+        self.stopped.is_empty() && self.passing + self.others == 0 && self.lacks.is_empty()
+    }
+}
+
+/// Judges every policy in the directions in which it isolates pods.
+pub(super) fn judge<'e>(model: &Model<'e>, directions: &[Direction], flows: &Flows) -> Vec<Judged<'e>> {
+    let policies: Vec<&Object> = model.evidence.objects.of_kind("networkpolicy").collect();
+    let mut all = Vec::new();
+    for policy in policies {
+        for &direction in directions {
+            let pods = model.evidence.objects.in_namespace("pod", policy.namespace());
+            let governed: Vec<Subject> =
+                pods.filter(|pod| policy::isolates(policy, pod, direction)).map(|pod| pod.subject().clone()).collect();
+            if !governed.is_empty() {
+                let judge = Judge { model, direction, flows };
+                let connections = judge.ways(policy, &governed, &flows.connections);
+                let lookups = judge.ways(policy, &governed, &flows.lookups);
+                all.push(Judged { policy, direction, governed, connections, lookups });
+            }
+        }
+    }
+    all
+}
+
+/// What judging one policy looks at.
+struct Judge<'m, 'e> {
+    model: &'m Model<'e>,
+    direction: Direction,
+    flows: &'m Flows,
+}
+
+impl<'e> Judge<'_, 'e> {
+    fn governed_end<'f>(&self, flow: &'f Flow) -> &'f Subject {
+        if self.direction == Direction::Ingress { &flow.to } else { &flow.from }
+    }
+
+    fn ways(&self, policy: &Object, governed: &[Subject], flows: &BTreeMap<Flow, Citation>) -> Ways {
+        let mut ways = Ways::default();
+        for (flow, seen) in flows.iter().filter(|(flow, _)| governed.binary_search(self.governed_end(flow)).is_ok()) {
+            let (Some(from), Some(to)) = (self.model.object(&flow.from), self.model.object(&flow.to)) else { continue };
+            let objects = &self.model.evidence.objects;
+            let stopped = |how| Stopped { flow: flow.clone(), seen: seen.clone(), how };
+            match policy::passes_end(objects, &Peer::of(from), &Peer::of(to), flow.port, self.direction) {
+                Fact::Missed(why) => ways.lacks.extend([lack(why)]),
+                Fact::Seen(false) if !self.passes_in_fact(flow) => {
+                    let blamed = self.blamed(flow, from, to);
+                    match blamed.iter().find(|(other, _)| other.subject() == policy.subject()) {
+                        Some((_, How::Unclear)) => {
+                            ways.lacks.extend([lack("whom its rules mean is not known".to_owned())])
+                        }
+                        Some((_, how)) => ways.stopped.push(stopped(*how)),
+                        None => ways.others += 1,
+                    }
+                }
+                Fact::Seen(_) => ways.passing += 1,
+            }
+        }
+        ways
+    }
+
+    /// Whether it was seen to pass in spite of the policies: not every network enforces them.
+    fn passes_in_fact(&self, flow: &Flow) -> bool {
+        tried(self.model, flow).is_some_and(|(outcome, _)| matches!(outcome, Outcome::Connected | Outcome::Answered))
+    }
+
+    /// Of the policies that isolate the governed end, those to blame: one that means the other end and errs in the port; else
+    /// one that was changed last; else those that are made for just these pods, before one that denies everything to all.
+    fn blamed(&self, flow: &Flow, from: &'e Object, to: &'e Object) -> Vec<(&'e Object, How)> {
+        let (pod, other) = if self.direction == Direction::Ingress { (to, from) } else { (from, to) };
+        let policies = self.model.evidence.objects.in_namespace("networkpolicy", pod.namespace());
+        let mut found: Vec<(&Object, How)> = policies
+            .filter(|policy| policy::isolates(policy, pod, self.direction))
+            .map(|policy| (policy, self.how(policy, pod, &Peer::of(other), flow)))
+            .collect();
+        if found.iter().any(|(_, how)| *how != How::NoRule) {
+            found.retain(|(_, how)| *how != How::NoRule);
+            return found;
+        }
+        if let Some(last) = self.changed_last(&found) {
+            return vec![(last, How::NoRule)];
+        }
+        let care = |policy: &Object| {
+            let made_for_them = !policy.get("/spec/podSelector").is_none_or(|selector| selector == &json!({}));
+            (!policy.list(self.direction.rules()).is_empty(), made_for_them)
+        };
+        let most = found.iter().map(|(policy, _)| care(policy)).max();
+        found.retain(|(policy, _)| Some(care(policy)) == most);
+        found
+    }
+
+    fn how(&self, policy: &Object, pod: &'e Object, other: &Peer<'e>, flow: &Flow) -> How {
+        let destination = policy::destination(pod, other, self.direction);
+        let objects = &self.model.evidence.objects;
+        let mut how = How::NoRule;
+        for (index, rule) in policy.list(self.direction.rules()).iter().enumerate() {
+            if policy::ports_match(rule, destination, flow.port) || !self.is_idle(policy, rule) {
+                continue;
+            }
+            match policy::peers_match(rule, policy, objects, other, self.direction) {
+                Fact::Seen(true) => return How::OtherPort(index),
+                Fact::Seen(false) => {}
+                Fact::Missed(_) => how = How::Unclear,
+            }
+        }
+        how
+    }
+
+    /// Whether nothing in use goes through a rule. What lets look-ups of names through has its purpose, seen or not.
+    fn is_idle(&self, policy: &Object, rule: &Value) -> bool {
+        const DOMAIN: u64 = 53;
+        let ports = rule["ports"].as_array().into_iter().flatten();
+        let names = ports.into_iter().any(|entry| entry["port"] == DOMAIN);
+        let objects = &self.model.evidence.objects;
+        let goes_through = |flow: &Flow| {
+            let (Some(from), Some(to)) = (objects.get(&flow.from), objects.get(&flow.to)) else { return false };
+            let (pod, other) = if self.direction == Direction::Ingress { (to, from) } else { (from, to) };
+            let other = Peer::of(other);
+            policy::isolates(policy, pod, self.direction)
+                && policy::ports_match(rule, policy::destination(pod, &other, self.direction), flow.port)
+                && policy::peers_match(rule, policy, objects, &other, self.direction) == Fact::Seen(true)
+        };
+        !names && !self.flows.all().any(|(flow, _)| goes_through(flow))
+    }
+
+    /// The policy that was changed well after all others.
+    fn changed_last(&self, policies: &[(&'e Object, How)]) -> Option<&'e Object> {
+        const WELL: jiff::SignedDuration = jiff::SignedDuration::from_secs(10);
+        let mut times: Vec<(jiff::Timestamp, &Object)> = policies
+            .iter()
+            .map(|(policy, _)| changed(self.model, policy).map(|time| (time, *policy)))
+            .collect::<Option<_>>()?;
+        times.sort_by_key(|(time, policy)| (*time, policy.subject().clone()));
+        match times[..] {
+            [] => None,
+            [(_, only)] => Some(only),
+            [.., (before, _), (last, policy)] => (last.duration_since(before) >= WELL).then_some(policy),
+        }
+    }
+}
+
+/// What decides whom a rule is meant for.
+fn lack(why: String) -> Lack {
+    Lack::objects("namespaces", None, why)
+}
+
+/// When a policy was last changed.
+pub(super) fn changed(model: &Model<'_>, policy: &Object) -> Option<jiff::Timestamp> {
+    let changes = model.evidence.changes.iter().filter(|change| change.object == *policy.subject());
+    changes.map(|change| change.time).max().or_else(|| policy.time("/metadata/creationTimestamp"))
+}
+
+/// What stopped connections produce: silence where they go; where others still get there, only who is stopped fails. Of a
+/// client that nobody asks, that shows in its own symptoms alone, which are about what it asks.
+pub(super) fn silence(case: &Case<'_, '_>, stopped: &[&Stopped], flows: &Flows) -> Vec<(Subject, Mode)> {
+    let is_stopped = |flow: &Flow| stopped.iter().any(|stopped| stopped.flow == *flow);
+    let mut effects = BTreeSet::new();
+    for Stopped { flow, .. } in stopped {
+        let others = flows.connections.keys().any(|other| other.to == flow.to && !is_stopped(other));
+        let dependents = case.model.dependents(&flow.from);
+        let someone_asks_it = dependents.iter().any(|(_, relation)| *relation == Relation::ForwardsTo);
+        effects.insert(if others && (someone_asks_it || !case.in_scope(&flow.from)) {
+            (flow.from.clone(), Mode::RelaysSilent)
+        } else {
+            (flow.to.clone(), Mode::Silent)
+        });
+    }
+    effects.into_iter().collect()
+}
+
+/// What pods produce whose look-ups are stopped: they answer errors, and no name resolves for them.
+pub(super) fn nameless<'a>(model: &Model<'_>, pods: impl IntoIterator<Item = &'a Subject>) -> Vec<(Subject, Mode)> {
+    let mut effects = BTreeSet::new();
+    for pod in pods {
+        effects.extend(model.names_asked(pod).into_iter().map(|name| (name, Mode::Unresolved)));
+        effects.insert((pod.clone(), Mode::Errors));
+    }
+    effects.into_iter().collect()
+}
+
+/// Stopped look-ups of pods that the policy lets out to nobody they connect to: there it is not the names that were forgotten.
+pub(super) fn lookups_of_the_cut_off<'j>(judged: &'j Judged<'_>, flows: &Flows) -> Vec<&'j Stopped> {
+    let stopped = |flow: &Flow| judged.connections.stopped.iter().any(|s| s.flow == *flow);
+    let cut_off = |pod: &Subject| {
+        let mut own = flows.connections.keys().filter(|flow| flow.from == *pod).peekable();
+        own.peek().is_some() && own.all(stopped)
+    };
+    let lookups = judged.lookups.stopped.iter();
+    lookups.filter(|s| judged.direction == Direction::Egress && cut_off(&s.flow.from)).collect()
+}
+
+/// The readings that show what is stopped: the rules, who goes that way, and attempts that met the silence.
+pub(super) fn readings(model: &Model<'_>, judged: &Judged<'_>, stopped: &[&Stopped]) -> Vec<Citation> {
+    let (policy, direction) = (judged.policy, judged.direction);
+    let governed = |s: &Stopped| if direction == Direction::Ingress { s.flow.to.clone() } else { s.flow.from.clone() };
+    let isolated: BTreeSet<Subject> = stopped.iter().map(|s| governed(s)).collect();
+    let mut evidence = vec![policy.cite("/spec/podSelector", format!("isolates {}", list(&isolated)))];
+    let mut ways = BTreeSet::new();
+    ways.extend(stopped.iter().map(|s| s.seen.clone()));
+    evidence.extend(ways.into_iter().take(2));
+    let met: BTreeSet<Citation> = stopped
+        .iter()
+        .filter_map(|s| tried(model, &s.flow))
+        .filter(|(outcome, _)| *outcome == Outcome::Timeout)
+        .map(|(_, cited)| cited)
+        .collect();
+    evidence.extend(met.into_iter().take(2));
+    evidence
+}
+
+/// The change that adds a rule for each of these ways. Answers to look-ups that are too long for UDP come over TCP, so both
+/// are let through.
+pub(super) fn let_pass(model: &Model<'_>, judged: &Judged<'_>, stopped: &[&Stopped]) -> Change {
+    let Judged { policy, direction, .. } = judged;
+    let mut ports: BTreeMap<String, (Value, BTreeSet<policy::Port>)> = BTreeMap::new();
+    for Stopped { flow, .. } in stopped {
+        let other = if *direction == Direction::Ingress { &flow.from } else { &flow.to };
+        if let Some(pod) = model.object(other) {
+            let term = meaning(model, pod);
+            let entry = ports.entry(term.to_string()).or_insert_with(|| (term, BTreeSet::new()));
+            entry.1.insert(flow.port);
+            if flow.port.protocol == Protocol::Udp {
+                entry.1.insert(policy::Port::tcp(flow.port.number));
+            }
+        }
+    }
+    let mut rules: Vec<Value> = policy.list(direction.rules()).to_vec();
+    rules.extend(ports.into_values().map(|(term, ports)| json!({direction.peers(): [term], "ports": written(ports)})));
+    Change::Set {
+        object: policy.subject().clone(),
+        path: direction.rules().to_owned(),
+        from: policy.get(direction.rules()).cloned().unwrap_or(Value::Null),
+        to: Value::Array(rules),
+    }
+}
+
+/// Ports as a rule writes them.
+pub(super) fn written(ports: impl IntoIterator<Item = policy::Port>) -> Vec<Value> {
+    ports.into_iter().map(|port| json!({"protocol": port.protocol.as_str(), "port": port.number})).collect()
+}
+
+/// A pod as a rule means it: its namespace and the labels of its workload; in its node's network, the node's address.
+fn meaning(model: &Model<'_>, pod: &Object) -> Value {
+    if let (true, Some(address)) = (policy::in_host_network(pod), pod.text("/status/podIP")) {
+        let length = if address.contains(':') { 128 } else { 32 };
+        return json!({"ipBlock": {"cidr": format!("{address}/{length}")}});
+    }
+    json!({"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": pod.namespace()}},
+           "podSelector": {"matchLabels": identity(model, pod)}})
+}
+
+/// The labels that tell a pod's workload from others: those its owner selects it by, else all that do not change.
+fn identity<'e>(model: &Model<'e>, pod: &'e Object) -> BTreeMap<&'e str, &'e str> {
+    let owner = model.object(&model.workload_of(pod.subject()));
+    let selected_by = owner.map(|owner| owner.map("/spec/selector/matchLabels")).filter(|labels| !labels.is_empty());
+    selected_by.unwrap_or_else(|| {
+        let passing = ["pod-template-hash", "controller-revision-hash"];
+        pod.labels().into_iter().filter(|(key, _)| !passing.contains(key)).collect()
+    })
+}
+
+/// Namespaces with pods that somebody asks, whose policies nobody listed: what a policy there would produce is undecided.
+pub(super) fn blind(model: &Model<'_>, modes: &[Mode]) -> Vec<Finding> {
+    let Fact::Missed(why) = model.evidence.listed("networkpolicy", "networkpolicies") else { return vec![] };
+    let objects = &model.evidence.objects;
+    let namespaces: BTreeSet<&str> =
+        objects.of_kind("service").chain(objects.of_kind("pod")).map(Object::namespace).collect();
+    let finding = |namespace: &str| {
+        let pods = objects.in_namespace("pod", namespace);
+        Finding {
+            subject: Subject::global("namespace", namespace),
+            effects: pods.flat_map(|pod| modes.iter().map(|mode| (pod.subject().clone(), *mode))).collect(),
+            state: State::Undecided(vec![Lack::objects("networkpolicies", Some(namespace), why.clone())]),
+        }
+    };
+    namespaces.into_iter().map(finding).collect()
+}
+
+/// Nothing shows who goes the ways that a policy governs.
+pub(super) fn nobody_seen(policy: &Object) -> State {
+    State::Undecided(vec![Lack {
+        what: "traffic.jsonl".to_owned(),
+        why: format!("nothing shows who connects to the pods of {}", policy.subject()),
+        how: "the access logs of what calls them, one request a line with its upstream".to_owned(),
+        request: None,
+    }])
+}
+
+/// Subjects in words.
+pub(super) fn list<'a>(subjects: impl IntoIterator<Item = &'a Subject>) -> String {
+    let all: BTreeSet<String> = subjects.into_iter().map(ToString::to_string).collect();
+    all.into_iter().collect::<Vec<_>>().join(", ")
+}
