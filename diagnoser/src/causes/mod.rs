@@ -5,9 +5,9 @@ mod conntrack_table_full;
 mod container_runtime_stopped;
 mod disk_full;
 mod exchange;
+mod flows;
 mod image_registry_unreachable;
 mod image_tag_missing;
-mod flows;
 mod inode_exhaustion;
 mod insufficient_resources;
 mod kubelet_stopped;
@@ -18,12 +18,12 @@ mod memory_limit_in_millibytes;
 mod network_policy_blocks_dns;
 mod network_policy_denies_egress;
 mod network_policy_denies_ingress;
+mod network_policy_wrong_port;
 mod node_selector_unmatched;
 mod node_services;
 mod node_taint_not_tolerated;
-mod pulls;
-mod network_policy_wrong_port;
 mod policies;
+mod pulls;
 mod reference;
 mod resource_quota_exceeded;
 mod response_header_too_large;
@@ -66,6 +66,7 @@ pub fn all() -> &'static [&'static dyn Cause] {
         &network_policy_blocks_dns::NetworkPolicyBlocksDns,
         &network_policy_denies_egress::NetworkPolicyDeniesEgress,
         &network_policy_denies_ingress::NetworkPolicyDeniesIngress,
+        &network_policy_wrong_port::NetworkPolicyWrongPort,
         &node_selector_unmatched::NodeSelectorUnmatched,
         &node_taint_not_tolerated::NodeTaintNotTolerated,
         &resource_quota_exceeded::ResourceQuotaExceeded,
@@ -73,7 +74,6 @@ pub fn all() -> &'static [&'static dyn Cause] {
         &scaled_to_zero::ScaledToZero,
         &secret_missing::SecretMissing,
         &service_account_missing::ServiceAccountMissing,
-        &network_policy_wrong_port::NetworkPolicyWrongPort,
         &service_port_mismatch::ServicePortMismatch,
         &service_selector_mismatch::ServiceSelectorMismatch,
         &slow_database_query::SlowDatabaseQuery,
