@@ -150,8 +150,11 @@ fn carry(model: &Model<'_>, dependent: &Subject, relation: Relation, mode: Mode)
 pub fn explains(model: &Model<'_>, effects: &[(Subject, Mode)], symptom: &Symptom) -> bool {
     let inside: Vec<(Subject, Mode)> =
         effects.iter().filter(|(subject, _)| symptom.scope.contains(subject)).cloned().collect();
-    !inside.is_empty()
-        && propagate(model, &inside)
-            .get(&symptom.subject)
-            .is_some_and(|modes| modes.iter().any(|mode| mode.fits(symptom.seen)))
+    // What befalls one kind of request is seen by that kind and no other.
+    let itself = inside.iter().any(|(subject, mode)| subject.is("request") && mode.fits(symptom.seen));
+    itself
+        || !inside.is_empty()
+            && propagate(model, &inside)
+                .get(&symptom.subject)
+                .is_some_and(|modes| modes.iter().any(|mode| mode.fits(symptom.seen)))
 }

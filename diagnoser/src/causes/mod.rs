@@ -8,6 +8,13 @@ mod exchange;
 mod flows;
 mod image_registry_unreachable;
 mod image_tag_missing;
+mod duplicate_ingress;
+mod ingress_class_missing;
+mod ingress_host_mismatch;
+mod ingress_path_mismatch;
+mod ingress_port_mismatch;
+mod ingress_route_missing;
+mod ingress_wrong_backend;
 mod inode_exhaustion;
 mod insufficient_resources;
 mod kubelet_stopped;
@@ -33,6 +40,9 @@ mod scaled_to_zero;
 mod scheduling;
 mod secret_missing;
 mod service_account_missing;
+mod route_fault;
+mod routing;
+mod served;
 mod service_port_mismatch;
 mod service_selector_mismatch;
 mod settings;
@@ -57,6 +67,13 @@ pub fn all() -> &'static [&'static dyn Cause] {
         &disk_full::DiskFull,
         &image_registry_unreachable::ImageRegistryUnreachable,
         &image_tag_missing::ImageTagMissing,
+        &duplicate_ingress::DuplicateIngress,
+        &ingress_class_missing::IngressClassMissing,
+        &ingress_host_mismatch::IngressHostMismatch,
+        &ingress_path_mismatch::IngressPathMismatch,
+        &ingress_port_mismatch::IngressPortMismatch,
+        &ingress_route_missing::IngressRouteMissing,
+        &ingress_wrong_backend::IngressWrongBackend,
         &inode_exhaustion::InodeExhaustion,
         &insufficient_resources::InsufficientResources,
         &kubelet_stopped::KubeletStopped,

@@ -55,6 +55,12 @@ pub struct RequestRecord {
     /// The status that the hop's upstream answered.
     #[serde(default)]
     pub upstream_status: Option<u16>,
+    /// The Host header, where the hop logs it.
+    #[serde(default)]
+    pub host: Option<String>,
+    /// The address that answered, as the client of a name saw it.
+    #[serde(default)]
+    pub address: Option<String>,
     /// Whether a 4xx is a failure and not the application's word; see [`parse`].
     #[serde(skip)]
     unexpected: bool,
@@ -81,6 +87,14 @@ impl RequestRecord {
     pub fn pod(&self) -> Option<Subject> {
         let (namespace, name) = self.pod.as_deref()?.split_once('/')?;
         Some(Subject::namespaced("pod", namespace, name))
+    }
+
+    /// The name that was asked for: the Host header, or what a client sent its request to.
+    pub fn host(&self) -> Option<&str> {
+        let sent_to = || self.upstream.as_deref().filter(|_| self.hop == "client");
+        let authority = self.host.as_deref().or_else(sent_to)?;
+        let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
+        Some(host).filter(|host| host.parse::<std::net::IpAddr>().is_err())
     }
 
     /// `GET /orders`.

@@ -1,5 +1,6 @@
 //! What is wrong from someone's point of view, and where the fault behind it can sit. Only what still holds counts.
 
+mod asked;
 mod nodes;
 mod objects;
 mod origin;
@@ -14,6 +15,7 @@ use crate::{
     subject::Subject,
 };
 
+pub use asked::Asked;
 pub(crate) use nodes::readiness;
 pub(crate) use objects::{event_subject, event_time, now};
 pub use origin::Origin;
@@ -63,6 +65,11 @@ impl Symptom {
     /// Whether it is seen in the records of requests.
     pub fn is_of_requests(&self) -> bool {
         ["requests-", "slow-"].iter().any(|kind| self.id.starts_with(kind))
+    }
+
+    /// The kind of request that suffers, where it is one that goes by a name.
+    pub fn asked(&self) -> Option<Asked> {
+        self.scope.iter().find_map(Asked::of)
     }
 }
 

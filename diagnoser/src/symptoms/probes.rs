@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Observation, Symptom, alike, origin};
+use super::{Asked, Observation, Symptom, alike, origin};
 use crate::{
     evidence::{Outcome, Probe, ProbeKind, Target},
     model::{Model, Relation},
@@ -45,11 +45,12 @@ pub(super) fn symptoms(model: &Model<'_>, requests: &mut [Symptom]) -> Vec<Sympt
                 continue;
             }
         }
-        let scope = if path.is_some() {
+        let mut scope = if path.is_some() {
             origin::scope(model, &subject, None, first.from.as_ref())
         } else {
             connection_scope(model, &subject, first.from.as_ref())
         };
+        scope.extend(Asked::from_probe(first).map(|asked| asked.subject()));
         let times = if probes.len() > 1 { format!(" ({} probes)", probes.len()) } else { String::new() };
         let method = first.method.as_deref().map(|method| format!("{method} ")).unwrap_or_default();
         found.push(Symptom {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Observation, Origin, Symptom, origin};
+use super::{Asked, Observation, Origin, Symptom, origin};
 use crate::{
     evidence::{Citation, Outcome, RequestRecord},
     model::Model,
@@ -30,7 +30,8 @@ pub(super) fn symptoms(model: &Model<'_>) -> Vec<Symptom> {
         let failed_in_all = records.iter().filter(|(_, record)| record.failed()).count();
         let since = since(&records, failing.len() == window.len());
         let origin = Origin::of(model, failing.iter().map(|(_, record)| *record));
-        let scope = origin::scope(model, &subject, origin.as_ref(), last.pod().as_ref());
+        let mut scope = origin::scope(model, &subject, origin.as_ref(), last.pod().as_ref());
+        scope.extend(Asked::from_record(last).map(|asked| asked.subject()));
         found.push(Symptom {
             id: format!("requests-{}", found.len() + 1),
             says: format!(
