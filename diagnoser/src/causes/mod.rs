@@ -6,9 +6,9 @@ mod container_runtime_stopped;
 mod disk_full;
 mod exchange;
 mod flows;
+mod duplicate_ingress;
 mod image_registry_unreachable;
 mod image_tag_missing;
-mod duplicate_ingress;
 mod ingress_class_missing;
 mod ingress_host_mismatch;
 mod ingress_path_mismatch;
@@ -36,13 +36,13 @@ mod resource_quota_exceeded;
 mod response_header_too_large;
 #[allow(dead_code)] // until the causes that use it are here
 mod rollout;
+mod route_fault;
+mod routing;
 mod scaled_to_zero;
 mod scheduling;
 mod secret_missing;
-mod service_account_missing;
-mod route_fault;
-mod routing;
 mod served;
+mod service_account_missing;
 mod service_port_mismatch;
 mod service_selector_mismatch;
 mod settings;
@@ -50,6 +50,7 @@ mod slow_database_query;
 mod slow_upstream;
 mod space;
 mod stuck;
+#[allow(dead_code)] // until the causes that use it are here
 
 pub use reference::{Reference, reference, references};
 
@@ -65,9 +66,9 @@ pub fn all() -> &'static [&'static dyn Cause] {
         &conntrack_table_full::ConntrackTableFull,
         &container_runtime_stopped::ContainerRuntimeStopped,
         &disk_full::DiskFull,
+        &duplicate_ingress::DuplicateIngress,
         &image_registry_unreachable::ImageRegistryUnreachable,
         &image_tag_missing::ImageTagMissing,
-        &duplicate_ingress::DuplicateIngress,
         &ingress_class_missing::IngressClassMissing,
         &ingress_host_mismatch::IngressHostMismatch,
         &ingress_path_mismatch::IngressPathMismatch,
