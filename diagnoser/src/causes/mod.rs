@@ -1,5 +1,6 @@
 //! One cause, one file. The list is sorted by id; tests check order, completeness and that every cause has its reference.
 
+mod claims;
 mod configmap_missing;
 mod conntrack_table_full;
 mod container_runtime_stopped;
@@ -49,8 +50,10 @@ mod settings;
 mod slow_database_query;
 mod slow_upstream;
 mod space;
+mod storage_class_missing;
 mod stuck;
 #[allow(dead_code)] // until the causes that use it are here
+mod volume_claim_unmatched;
 
 pub use reference::{Reference, reference, references};
 
@@ -96,6 +99,8 @@ pub fn all() -> &'static [&'static dyn Cause] {
         &service_selector_mismatch::ServiceSelectorMismatch,
         &slow_database_query::SlowDatabaseQuery,
         &slow_upstream::SlowUpstream,
+        &storage_class_missing::StorageClassMissing,
+        &volume_claim_unmatched::VolumeClaimUnmatched,
     ]
 }
 
