@@ -7,7 +7,7 @@ fresh "$name" "$inputs" && exit 0
 say "building $name"
 context=$CACHE/images/workload
 mkdir -p "$context"
-tar=$(rootfs toolbox ca-certificates,conntrack,curl,dnsutils,iproute2,iputils-ping,netcat-openbsd,procps,tcpdump)
+tar=$(rootfs toolbox ca-certificates,conntrack,curl,dnsutils,iproute2,iptables,iputils-ping,netcat-openbsd,procps,tcpdump)
 need cargo cargo
 # Statically linked, so that a machine with a newer C library than the image's can build it.
 host=$(rustc -vV | sed -n 's/^host: //p')

@@ -7,7 +7,7 @@ use tokio::process::Command;
 use crate::{LabError, rigs::Engine, root::Root};
 
 /// The images, in the order in which they are built.
-const IMAGES: [&str; 6] = ["kind-node", "nginx", "postgres", "registry", "traefik", "workload"];
+const IMAGES: [&str; 7] = ["envoy", "kind-node", "nginx", "postgres", "registry", "traefik", "workload"];
 
 /// Builds what is not up to date; the scripts say on stderr what they do.
 ///

@@ -12,6 +12,7 @@ mod job;
 mod limits;
 mod log;
 mod memory;
+mod mesh;
 mod outcome;
 mod request;
 mod resolve;
@@ -37,12 +38,16 @@ enum Workload {
     Job(job::Job),
     /// Try TCP connections, side by side, and say how each ended.
     Dial(dial::Dial),
+    /// Configure the sidecars of a service mesh, as Istio's control plane does.
+    Mesh(mesh::Mesh),
     /// Look names up with the system's resolver.
     Resolve(resolve::Resolve),
 }
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
+    // Whoever speaks TLS here does so with ring; a second provider cannot be there.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let work = async {
         match Workload::parse() {
             Workload::Serve(serve) => serve.run().await,
@@ -50,6 +55,7 @@ async fn main() -> ExitCode {
             Workload::Fetch(fetch) => fetch.run().await,
             Workload::Job(job) => job.run().await,
             Workload::Dial(dial) => dial.run().await,
+            Workload::Mesh(mesh) => mesh.run().await,
             Workload::Resolve(resolve) => resolve.run().await,
         }
     };

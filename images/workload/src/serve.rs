@@ -246,6 +246,7 @@ mod tests {
 
     /// A server on a loopback port of its own.
     async fn start(arguments: &[&str]) -> SocketAddr {
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let line = Line::parse_from(["x", "--name", "t"].iter().chain(arguments));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
