@@ -45,6 +45,7 @@ async fn equip(root: &Root, rig: KindCluster, worlds: &[World]) -> Result<KindCl
     let images: BTreeMap<String, String> = worlds.iter().flat_map(|world| world.images.clone()).collect();
     rig.load(&images).await?;
     rig.answer_names(&names(root, worlds)?).await?;
+    rig.define_mesh().await?;
     Ok(rig)
 }
 

@@ -71,6 +71,7 @@ pub async fn check(root: &Root) -> Report {
         let short = id.map(|id| id.trim_start_matches("sha256:").chars().take(12).collect());
         need(&format!("image {image}"), short, "lab images build");
     }
+    let mut mesh = None;
     let up = match &engine {
         Some(engine) => {
             let config = cluster::config(root, &worlds);
@@ -78,7 +79,10 @@ pub async fn check(root: &Root) -> Report {
                 Ok(Ok(rig)) if rig.is_outdated(&config).await.unwrap_or(true) => {
                     "outdated; the first live run makes it anew".to_owned()
                 }
-                Ok(Ok(_)) => "up".to_owned(),
+                Ok(Ok(rig)) => {
+                    mesh = tokio::time::timeout(PATIENCE, rig.mesh()).await.ok().and_then(Result::ok);
+                    "up".to_owned()
+                }
                 Ok(Err(LabError::Lacks { what, .. })) => format!("{what}; lab up or the first live run makes it"),
                 Ok(Err(error)) => error.to_string(),
                 Err(_) => "slow to answer".to_owned(),
@@ -87,5 +91,6 @@ pub async fn check(root: &Root) -> Report {
         None => "not up".to_owned(),
     };
     need("cluster", Some(up), "");
+    need("service mesh", Some(mesh.unwrap_or(KindCluster::OWN_MESH).to_owned()), "");
     Report { needs }
 }

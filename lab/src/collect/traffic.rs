@@ -49,6 +49,8 @@ fn places(objects: &[Value]) -> BTreeMap<String, Value> {
 fn normal(line: &Value) -> Option<Map<String, Value>> {
     let record = if line.get("RequestMethod").is_some() {
         traefik(line)?
+    } else if line.get("response_flags").is_some() {
+        envoy(line)?
     } else if line.get("hop").is_some() && line.get("method").is_some() {
         if line.get("upstream_status").is_some() { nginx(line)? } else { line.clone() }
     } else {
@@ -101,6 +103,36 @@ fn traefik(line: &Value) -> Option<Value> {
     }))
 }
 
+/// Envoy, as a sidecar of Istio's writes it: when a request began, and durations in milliseconds. Lines of connections that
+/// carried no request have no method.
+fn envoy(line: &Value) -> Option<Value> {
+    let text = |key: &str| line[key].as_str().filter(|text| !text.is_empty() && *text != "-");
+    let milliseconds = line["duration"].as_i64().unwrap_or_default();
+    let began: Timestamp = text("start_time")?.parse().ok()?;
+    let ended = began.checked_add(milliseconds.milliseconds()).ok()?;
+    let path = text("path")?;
+    // In the pod itself: that is the application, which logs for itself.
+    let upstream = text("upstream_host").filter(|address| !address.starts_with("127."));
+    Some(json!({
+        "time": ended,
+        "hop": "sidecar",
+        "id": text("request_id"),
+        "method": text("method")?,
+        "path": path.split_once('?').map_or(path, |(path, _)| path),
+        "bytes": line["bytes_received"],
+        "status": line["response_code"].as_u64().filter(|status| *status > 0),
+        "seconds": milliseconds as f64 / 1000.0,
+        "upstream": upstream,
+        "client": text("downstream_remote_address").and_then(|address| Some(address.rsplit_once(':')?.0)),
+        "authority": text("authority"),
+        "response_flags": text("response_flags"),
+        "details": text("response_code_details"),
+        "upstream_cluster": text("upstream_cluster"),
+        "transport_failure": text("upstream_transport_failure_reason"),
+        "route": text("route_name"),
+    }))
+}
+
 /// A time in seconds since 1970.
 fn at(seconds: f64) -> Option<Timestamp> {
     #[allow(clippy::cast_possible_truncation)]
@@ -116,10 +148,13 @@ mod tests {
         let edge = r#"{"time":"2026-11-23T09:00:00+00:00","msec":1795424400.25,"hop":"edge","id":"a","method":"GET","path":"/","status":502,"seconds":0.003,"upstream":"10.96.1.2:80","upstream_status":"502","client":"10.244.0.4"}"#;
         let ingress = r#"{"StartUTC":"2026-11-23T09:00:00.100Z","Duration":2000000,"RequestMethod":"GET","RequestPath":"/","DownstreamStatus":502,"OriginStatus":502,"ServiceAddr":"10.244.1.3:8080","request_X-Request-Id":"a","ServiceName":"s@kubernetes"}"#;
         let web = r#"{"time":"2026-11-23T09:00:00.101Z","hop":"web","id":"a","method":"GET","path":"/","status":null,"error":"timeout: x"}"#;
+        let sidecar = r#"{"start_time":"2026-11-23T09:00:00.101Z","duration":2000,"authority":"api.s","method":"GET","path":"/stock?x=1","request_id":"a","response_code":503,"response_flags":"UF","response_code_details":"upstream_reset_before_response_started{connection_timeout}","upstream_cluster":"outbound|80||api.s.svc.cluster.local","upstream_host":"10.244.1.9:80"}"#;
+        let refused = r#"{"start_time":"2026-11-23T09:00:00.101Z","duration":0,"method":null,"path":null,"response_code":0,"response_flags":"NR"}"#;
         let other = "listening on 80";
         let logs = Files::from([
             ("logs/e_edge-1_edge.txt".to_owned(), format!("{other}\n{edge}\n")),
             ("logs/i_traefik-1_traefik.txt".to_owned(), ingress.to_owned()),
+            ("logs/s_web-1_istio-proxy.txt".to_owned(), format!("{sidecar}\n{refused}\n")),
             ("logs/s_web-1_web.txt".to_owned(), web.to_owned()),
         ]);
         let objects = [
@@ -128,12 +163,17 @@ mod tests {
         ];
         let lines: Vec<Value> =
             from_logs(&logs, &objects).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        assert_eq!(lines.len(), 3);
+        assert_eq!(lines.len(), 4);
         let of = |hop: &str| lines.iter().find(|line| line["hop"] == hop).unwrap();
         assert_eq!(of("edge")["time"], "2026-11-23T09:00:00.25Z");
         assert_eq!(of("edge")["upstream"], "10.96.1.2:80");
         assert_eq!(of("ingress")["time"], "2026-11-23T09:00:00.102Z");
         assert_eq!((&of("ingress")["seconds"], &of("ingress")["upstream"]), (&json!(0.002), &json!("10.244.1.3:8080")));
+        assert_eq!(
+            (&of("sidecar")["time"], &of("sidecar")["path"]),
+            (&json!("2026-11-23T09:00:02.101Z"), &json!("/stock"))
+        );
+        assert_eq!((&of("sidecar")["response_flags"], &of("sidecar")["seconds"]), (&json!("UF"), &json!(2.0)));
         assert_eq!((&of("web")["zone"], &of("web")["pod"]), (&json!("z"), &json!("s/web-1")));
     }
 }

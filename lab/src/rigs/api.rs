@@ -102,9 +102,24 @@ impl KubeApi {
     /// # Errors
     /// When the API server refuses.
     pub async fn apply(&self, subject: &Subject, object: &Value) -> Result<(), LabError> {
-        let parameters = PatchParams::apply(MANAGER).force();
-        let applied = self.at(subject)?.patch(&subject.name, &parameters, &Patch::Apply(object)).await;
-        applied.map(drop).map_err(|error| failed(&format!("applying {subject}"), &error))
+        self.apply_to(&self.at(subject)?, &subject.name, object)
+            .await
+            .map_err(|error| failed(&format!("applying {subject}"), &error))
+    }
+
+    /// The same for an object of the cluster whose kind is none of those the lab handles.
+    ///
+    /// # Errors
+    /// When the API server refuses.
+    pub(super) async fn apply_of(&self, kind: &Kind, object: &Value) -> Result<(), LabError> {
+        let name = object["metadata"]["name"].as_str().unwrap_or_default();
+        self.apply_to(&self.of(kind, None), name, object)
+            .await
+            .map_err(|error| failed(&format!("applying {name}"), &error))
+    }
+
+    async fn apply_to(&self, api: &Api<DynamicObject>, name: &str, object: &Value) -> Result<(), kube::Error> {
+        api.patch(name, &PatchParams::apply(MANAGER).force(), &Patch::Apply(object)).await.map(drop)
     }
 
     /// Reads an object, edits it and writes it back, again where someone else wrote in between. `edit` says what is wrong

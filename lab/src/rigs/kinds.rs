@@ -19,7 +19,7 @@ pub struct Kind {
 }
 
 /// Every kind, sorted by plural.
-const KINDS: [Kind; 28] = [
+const KINDS: [Kind; 32] = [
     global("rbac.authorization.k8s.io/v1", "ClusterRoleBinding", "clusterrolebindings"),
     global("rbac.authorization.k8s.io/v1", "ClusterRole", "clusterroles"),
     local("v1", "ConfigMap", "configmaps"),
@@ -27,6 +27,7 @@ const KINDS: [Kind; 28] = [
     local("batch/v1", "CronJob", "cronjobs"),
     local("apps/v1", "DaemonSet", "daemonsets"),
     local("apps/v1", "Deployment", "deployments"),
+    local("networking.istio.io/v1", "DestinationRule", "destinationrules"),
     local("discovery.k8s.io/v1", "EndpointSlice", "endpointslices"),
     local("v1", "Event", "events"),
     global("networking.k8s.io/v1", "IngressClass", "ingressclasses"),
@@ -36,6 +37,7 @@ const KINDS: [Kind; 28] = [
     global("v1", "Namespace", "namespaces"),
     local("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies"),
     global("v1", "Node", "nodes"),
+    local("security.istio.io/v1", "PeerAuthentication", "peerauthentications"),
     local("v1", "PersistentVolumeClaim", "persistentvolumeclaims"),
     global("v1", "PersistentVolume", "persistentvolumes"),
     local("v1", "Pod", "pods"),
@@ -45,9 +47,11 @@ const KINDS: [Kind; 28] = [
     local("rbac.authorization.k8s.io/v1", "Role", "roles"),
     local("v1", "Secret", "secrets"),
     local("v1", "ServiceAccount", "serviceaccounts"),
+    local("networking.istio.io/v1", "ServiceEntry", "serviceentries"),
     local("v1", "Service", "services"),
     local("apps/v1", "StatefulSet", "statefulsets"),
     global("storage.k8s.io/v1", "StorageClass", "storageclasses"),
+    local("networking.istio.io/v1", "VirtualService", "virtualservices"),
 ];
 
 const fn local(version: &'static str, kind: &'static str, plural: &'static str) -> Kind {

@@ -9,6 +9,7 @@ mod engine;
 pub mod kind;
 mod kinds;
 mod live;
+mod mesh;
 mod names;
 mod node;
 mod until;
