@@ -5,6 +5,7 @@ mod configmap_missing;
 mod conntrack_table_full;
 mod container_runtime_stopped;
 mod disk_full;
+mod endpoint_address_stale;
 mod exchange;
 mod flows;
 mod duplicate_ingress;
@@ -18,6 +19,7 @@ mod ingress_route_missing;
 mod ingress_wrong_backend;
 mod inode_exhaustion;
 mod insufficient_resources;
+mod kube_proxy_down;
 mod kubelet_stopped;
 mod listen_loopback_only;
 mod makers;
@@ -27,6 +29,7 @@ mod network_policy_blocks_dns;
 mod network_policy_denies_egress;
 mod network_policy_denies_ingress;
 mod network_policy_wrong_port;
+mod node_firewall_drop;
 mod node_selector_unmatched;
 mod node_services;
 mod node_taint_not_tolerated;
@@ -54,6 +57,7 @@ mod storage_class_missing;
 mod stuck;
 #[allow(dead_code)] // until the causes that use it are here
 mod volume_claim_unmatched;
+mod ways;
 
 pub use reference::{Reference, reference, references};
 
@@ -70,6 +74,7 @@ pub fn all() -> &'static [&'static dyn Cause] {
         &container_runtime_stopped::ContainerRuntimeStopped,
         &disk_full::DiskFull,
         &duplicate_ingress::DuplicateIngress,
+        &endpoint_address_stale::EndpointAddressStale,
         &image_registry_unreachable::ImageRegistryUnreachable,
         &image_tag_missing::ImageTagMissing,
         &ingress_class_missing::IngressClassMissing,
@@ -80,6 +85,7 @@ pub fn all() -> &'static [&'static dyn Cause] {
         &ingress_wrong_backend::IngressWrongBackend,
         &inode_exhaustion::InodeExhaustion,
         &insufficient_resources::InsufficientResources,
+        &kube_proxy_down::KubeProxyDown,
         &kubelet_stopped::KubeletStopped,
         &listen_loopback_only::ListenLoopbackOnly,
         &malformed_response::MalformedResponse,
@@ -88,6 +94,7 @@ pub fn all() -> &'static [&'static dyn Cause] {
         &network_policy_denies_egress::NetworkPolicyDeniesEgress,
         &network_policy_denies_ingress::NetworkPolicyDeniesIngress,
         &network_policy_wrong_port::NetworkPolicyWrongPort,
+        &node_firewall_drop::NodeFirewallDrop,
         &node_selector_unmatched::NodeSelectorUnmatched,
         &node_taint_not_tolerated::NodeTaintNotTolerated,
         &resource_quota_exceeded::ResourceQuotaExceeded,

@@ -109,6 +109,11 @@ fn examine(model: &Model<'_>, service: &Object) -> State {
     }))
 }
 
+/// The labels of the pods that a Service without a selector is meant for, where they can be told.
+pub(super) fn meant_labels<'e>(model: &Model<'e>, service: &Object) -> Option<BTreeMap<&'e str, &'e str>> {
+    meant(model, service, &BTreeMap::new()).map(|(_, labels)| labels)
+}
+
 /// A pod of those that are meant, and the labels that select them.
 type Meant<'e> = (&'e Object, BTreeMap<&'e str, &'e str>);
 
@@ -147,7 +152,7 @@ fn meant<'e>(model: &Model<'e>, service: &Object, selector: &BTreeMap<&str, &str
         }
         let keys_stay: BTreeMap<&str, &str> =
             stable.iter().filter(|(key, _)| selector.contains_key(*key)).map(|(k, v)| (*k, *v)).collect();
-        let labels = if keys_stay.len() == selector.len() {
+        let labels = if !selector.is_empty() && keys_stay.len() == selector.len() {
             keys_stay
         } else {
             own_selector(model, &workload).unwrap_or(stable)

@@ -10,6 +10,9 @@ pub struct Coverage {
     /// When the evidence was taken, UTC.
     #[serde(default)]
     pub collected: Option<jiff::Timestamp>,
+    /// The namespaces that were collected; empty where that was all of them.
+    #[serde(default)]
+    pub namespaces: Vec<String>,
     /// Resource (plural, lower case) to the number of objects listed, 0 included.
     #[serde(default)]
     pub listed: BTreeMap<String, u64>,

@@ -4,6 +4,7 @@
 
 mod changes;
 mod coverage;
+mod firewall;
 mod hosts;
 mod logs;
 mod objects;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 pub use changes::ObjectChange;
 pub use coverage::Coverage;
+pub use firewall::{Packet, Rule, Verdict, dropped};
 pub use hosts::{ConntrackStats, FileSystem, Hosts, Listener};
 pub use logs::{LogFile, Logs};
 pub use objects::{Object, Objects, selects};

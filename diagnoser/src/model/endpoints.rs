@@ -11,6 +11,8 @@ use crate::{
 pub struct Endpoint {
     /// The pod, where the evidence names it.
     pub pod: Option<Subject>,
+    /// The address connections go to.
+    pub address: Option<String>,
     /// The port connections go to.
     pub port: Option<u16>,
     /// Whether traffic is sent to it.
@@ -61,9 +63,11 @@ impl<'e> Model<'e> {
                 .as_str()
                 .map(|name| Subject::namespaced("pod", slice.namespace(), name))
                 .or_else(|| self.resolve(endpoint["addresses"][0].as_str()?, None));
+            let address = endpoint["addresses"][0].as_str().map(str::to_owned);
             // Absent means ready (discovery/v1 EndpointConditions).
             let ready = endpoint["conditions"]["ready"].as_bool().unwrap_or(true);
-            let each = ports.iter().copied().map(|port| Endpoint { pod: pod.clone(), port, ready });
+            let each =
+                ports.iter().copied().map(|port| Endpoint { pod: pod.clone(), address: address.clone(), port, ready });
             endpoints.extend(each);
         }
     }
@@ -80,7 +84,10 @@ impl<'e> Model<'e> {
                         .as_str()
                         .map(|name| Subject::namespaced("pod", object.namespace(), name))
                         .or_else(|| self.resolve(address["ip"].as_str()?, None));
-                    endpoints.extend(ports.iter().map(|&port| Endpoint { pod: pod.clone(), port, ready }));
+                    let ip = address["ip"].as_str().map(str::to_owned);
+                    let each =
+                        ports.iter().map(|&port| Endpoint { pod: pod.clone(), address: ip.clone(), port, ready });
+                    endpoints.extend(each);
                 }
             }
         }
