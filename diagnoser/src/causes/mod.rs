@@ -1,14 +1,18 @@
 //! One cause, one file. The list is sorted by id; tests check order, completeness and that every cause has its reference.
 
+mod application_crash;
+mod application_error;
 mod claims;
 mod configmap_missing;
 mod conntrack_table_full;
+mod container_command_invalid;
 mod container_runtime_stopped;
+mod containers;
 mod disk_full;
 mod endpoint_address_stale;
+mod duplicate_ingress;
 mod exchange;
 mod flows;
-mod duplicate_ingress;
 mod image_registry_unreachable;
 mod image_tag_missing;
 mod ingress_class_missing;
@@ -20,10 +24,13 @@ mod ingress_wrong_backend;
 mod inode_exhaustion;
 mod insufficient_resources;
 mod kube_proxy_down;
+mod kubelet_probes;
 mod kubelet_stopped;
 mod listen_loopback_only;
+mod liveness_probe_misconfigured;
 mod makers;
 mod malformed_response;
+mod memory_limit_exceeded;
 mod memory_limit_in_millibytes;
 mod network_policy_blocks_dns;
 mod network_policy_denies_egress;
@@ -34,11 +41,13 @@ mod node_selector_unmatched;
 mod node_services;
 mod node_taint_not_tolerated;
 mod policies;
+mod process_not_listening;
 mod pulls;
+mod readiness_probe_wrong_path;
+mod readiness_probe_wrong_port;
 mod reference;
 mod resource_quota_exceeded;
 mod response_header_too_large;
-#[allow(dead_code)] // until the causes that use it are here
 mod rollout;
 mod route_fault;
 mod routing;
@@ -47,6 +56,7 @@ mod scheduling;
 mod secret_missing;
 mod served;
 mod service_account_missing;
+mod service_named_port_missing;
 mod service_port_mismatch;
 mod service_selector_mismatch;
 mod settings;
@@ -55,7 +65,6 @@ mod slow_upstream;
 mod space;
 mod storage_class_missing;
 mod stuck;
-#[allow(dead_code)] // until the causes that use it are here
 mod volume_claim_unmatched;
 mod ways;
 
@@ -69,8 +78,11 @@ use crate::{
 /// Every cause the diagnoser knows, sorted by id.
 pub fn all() -> &'static [&'static dyn Cause] {
     &[
+        &application_crash::ApplicationCrash,
+        &application_error::ApplicationError,
         &configmap_missing::ConfigmapMissing,
         &conntrack_table_full::ConntrackTableFull,
+        &container_command_invalid::ContainerCommandInvalid,
         &container_runtime_stopped::ContainerRuntimeStopped,
         &disk_full::DiskFull,
         &duplicate_ingress::DuplicateIngress,
@@ -88,7 +100,9 @@ pub fn all() -> &'static [&'static dyn Cause] {
         &kube_proxy_down::KubeProxyDown,
         &kubelet_stopped::KubeletStopped,
         &listen_loopback_only::ListenLoopbackOnly,
+        &liveness_probe_misconfigured::LivenessProbeMisconfigured,
         &malformed_response::MalformedResponse,
+        &memory_limit_exceeded::MemoryLimitExceeded,
         &memory_limit_in_millibytes::MemoryLimitInMillibytes,
         &network_policy_blocks_dns::NetworkPolicyBlocksDns,
         &network_policy_denies_egress::NetworkPolicyDeniesEgress,
@@ -97,11 +111,15 @@ pub fn all() -> &'static [&'static dyn Cause] {
         &node_firewall_drop::NodeFirewallDrop,
         &node_selector_unmatched::NodeSelectorUnmatched,
         &node_taint_not_tolerated::NodeTaintNotTolerated,
+        &process_not_listening::ProcessNotListening,
+        &readiness_probe_wrong_path::ReadinessProbeWrongPath,
+        &readiness_probe_wrong_port::ReadinessProbeWrongPort,
         &resource_quota_exceeded::ResourceQuotaExceeded,
         &response_header_too_large::ResponseHeaderTooLarge,
         &scaled_to_zero::ScaledToZero,
         &secret_missing::SecretMissing,
         &service_account_missing::ServiceAccountMissing,
+        &service_named_port_missing::ServiceNamedPortMissing,
         &service_port_mismatch::ServicePortMismatch,
         &service_selector_mismatch::ServiceSelectorMismatch,
         &slow_database_query::SlowDatabaseQuery,

@@ -9,7 +9,7 @@ mod workload;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use endpoints::Endpoint;
-pub use workload::{is_down, is_ready, is_running};
+pub use workload::{is_down, is_ready, is_restarting, is_running};
 
 use crate::{
     evidence::{Citation, Evidence, Object, selects},

@@ -28,6 +28,22 @@ pub fn is_down(pod: &Object) -> bool {
     counts(pod) && !is_ready(pod)
 }
 
+/// Whether a container of the pod ends again and again, though the pod may be ready at the moment: it did so more than once,
+/// and runs no longer now than twice what it ran before. One that has outlived that has found its feet.
+pub fn is_restarting(pod: &Object, now: Option<jiff::Timestamp>) -> bool {
+    let time = |value: &serde_json::Value| value.as_str()?.parse::<jiff::Timestamp>().ok();
+    counts(pod)
+        && pod.list("/status/containerStatuses").iter().any(|status| {
+            let last = &status["lastState"]["terminated"];
+            let before =
+                time(&last["finishedAt"]).zip(time(&last["startedAt"])).map(|(end, start)| end.duration_since(start));
+            let runs =
+                now.zip(time(&status["state"]["running"]["startedAt"])).map(|(now, start)| now.duration_since(start));
+            status["restartCount"].as_i64().unwrap_or_default() >= 2
+                && before.zip(runs).is_some_and(|(before, runs)| runs <= before * 2)
+        })
+}
+
 /// The topmost owner of a pod. A ReplicaSet is followed to its Deployment; where the ReplicaSet itself was not collected,
 /// its name less the pod-template-hash is the Deployment's (kubernetes/pkg/controller/deployment/sync.go).
 pub(super) fn top_owner(evidence: &Evidence, pod: &Object) -> Option<Subject> {

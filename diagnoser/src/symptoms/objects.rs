@@ -5,19 +5,19 @@ use std::collections::BTreeMap;
 use super::{Observation, Symptom};
 use crate::{
     evidence::{Citation, Evidence, Fact, Object},
-    model::{Model, Relation, is_down},
+    model::{Model, Relation, is_down, is_restarting},
     subject::Subject,
 };
 
 /// How long a pod may take to become ready before that alone is a symptom.
 pub(super) const START_UP: jiff::SignedDuration = jiff::SignedDuration::from_secs(60);
 
-/// Pods that are down and not merely starting.
+/// Pods that are down and not merely starting, or that come and go.
 pub(super) fn down_pods(model: &Model<'_>) -> Vec<Symptom> {
     let now = now(model.evidence);
     let warnings = warnings(model.evidence);
     let mut found = Vec::new();
-    for pod in model.evidence.objects.of_kind("pod").filter(|pod| is_down(pod)) {
+    for pod in model.evidence.objects.of_kind("pod").filter(|pod| is_down(pod) || is_restarting(pod, now)) {
         let waiting = pod.list("/status/containerStatuses").iter().chain(pod.list("/status/initContainerStatuses"));
         let reason = waiting
             .filter_map(|status| status["state"]["waiting"]["reason"].as_str())
@@ -26,17 +26,22 @@ pub(super) fn down_pods(model: &Model<'_>) -> Vec<Symptom> {
         let old = now
             .zip(pod.time("/metadata/creationTimestamp"))
             .is_some_and(|(now, born)| now.duration_since(born) > START_UP);
-        if reason.is_none() && warning.is_none() && !old {
+        let restarting = is_restarting(pod, now);
+        if reason.is_none() && warning.is_none() && !old && !restarting {
             continue;
         }
         let why = reason.map(str::to_owned).or_else(|| Some(warning?.says.clone()));
+        let state = if restarting { "restarts again and again" } else { "is not ready" };
         found.push(Symptom {
             id: format!("down-{}", found.len() + 1),
             subject: pod.subject().clone(),
             seen: Observation::PodDown,
-            says: format!("{} is not ready{}", pod.subject(), why.map(|why| format!(": {why}")).unwrap_or_default()),
+            says: format!("{} {state}{}", pod.subject(), why.map(|why| format!(": {why}")).unwrap_or_default()),
             since: pod.time("/metadata/creationTimestamp"),
-            evidence: [pod.cite("/status/conditions", "not ready")].into_iter().chain(warning.cloned()).collect(),
+            evidence: [pod.cite(if restarting { "/status/containerStatuses" } else { "/status/conditions" }, state)]
+                .into_iter()
+                .chain(warning.cloned())
+                .collect(),
             scope: model.closure([pod.subject().clone()], |_, _| true),
             origin: None,
             user: false,

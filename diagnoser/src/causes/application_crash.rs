@@ -1,0 +1,152 @@
+//! The application ends by itself as soon as it runs, with an error of its own.
+//!
+//! # What it looks like
+//! Pods in CrashLoopBackOff; the Service has no endpoint, so an ingress controller answers 503 at once. The container ran and
+//! ended with an exit code of its own: neither a signal from outside (137, 143), nor a start that failed, nor the kernel.
+//!
+//! # Confirm by hand
+//! `kubectl -n NS get pod POD -o jsonpath={.status.containerStatuses[*].lastState.terminated}` shows reason Error and the exit
+//! code; `kubectl -n NS logs POD --previous` shows its last words; `kubectl -n NS rollout history deploy/NAME` what changed.
+//!
+//! # Fix
+//! Correct what it complains about, or go back to the last template that served (`kubectl -n NS rollout undo deploy/NAME`).
+//!
+//! # Who acts
+//! The owner of the application.
+//!
+//! # Source
+//! kubernetes.io, Debug Running Pods; core/v1 ContainerStateTerminated.
+
+use super::{Case, Cause, Finding, Proof, State, container_command_invalid, containers, containers::Ended, space};
+use crate::{
+    evidence::{Citation, Object},
+    model::Model,
+    subject::Subject,
+};
+
+/// See the module's comment.
+pub struct ApplicationCrash;
+
+/// Signals by which others end a process: SIGKILL and SIGTERM, as exit codes.
+const FROM_OUTSIDE: [i64; 2] = [137, 143];
+
+impl Cause for ApplicationCrash {
+    fn id(&self) -> &'static str {
+        "application-crash"
+    }
+
+    fn source(&self) -> &'static str {
+        include_str!("application_crash.rs")
+    }
+
+    fn owner(&self) -> &'static str {
+        "application"
+    }
+
+    fn examine(&self, case: &Case<'_, '_>) -> Vec<Finding> {
+        containers::examine(case.model, |workload, pod| {
+            let end = containers::ends(pod).into_iter().next()?;
+            Some((one(case.model, workload, pod, &end), end.served))
+        })
+    }
+}
+
+fn one(model: &Model<'_>, workload: &Subject, pod: &Object, end: &Ended<'_>) -> State {
+    let cited = vec![end.cite()];
+    if end.reason == "OOMKilled" {
+        return State::excluded("the kernel ended it at its memory limit", cited);
+    }
+    if let Some(because) = container_command_invalid::never_ran(model, end) {
+        return State::excluded("it never ran", vec![because]);
+    }
+    if end.reason != "Error" && !end.reason.is_empty() {
+        return State::excluded(format!("it did not end by itself: {}", end.reason), cited);
+    }
+    if let Some(killed) = containers::killed_by_kubelet(model, pod) {
+        return State::excluded("the kubelet ended it", vec![killed]);
+    }
+    if FROM_OUTSIDE.contains(&end.code) {
+        return State::excluded("a signal from outside ended it", cited);
+    }
+    let logs = model.evidence.logs.of(pod.subject());
+    if logs.is_empty() {
+        return State::Undecided(vec![containers::lack_log(pod)]);
+    }
+    // What ends for want of something else is not at fault itself.
+    if let Some(complaint) = space::complaint_of(model, pod) {
+        return State::excluded("it ends for want of space", vec![complaint]);
+    }
+    let last = last_words(model, pod);
+    if let Some(words) = last.iter().find(|words| blames_another(&words.says)) {
+        return State::excluded("it ends because something it needs does not answer", vec![words.clone()]);
+    }
+    let (patch, before) = containers::roll_back(model, workload, |_| true);
+    let otherwise = format!("Correct what {workload} complains about as it ends");
+    let evidence = cited.into_iter().chain(last).chain(before).collect();
+    State::Holds(Box::new(Proof {
+        evidence,
+        fix: containers::going_back(workload, patch, &otherwise),
+        wants: vec![],
+        changed: None,
+    }))
+}
+
+/// The last line of the run that ended: of the log before the last restart where there is one.
+fn last_words(model: &Model<'_>, pod: &Object) -> Option<Citation> {
+    let logs = model.evidence.logs.of(pod.subject()).iter();
+    let ended = logs.max_by_key(|log| log.file.ends_with(".previous.txt"))?;
+    ended.last_line(|line| !line.trim().is_empty())
+}
+
+/// Words of the C library, of Go and of resolvers for a peer that cannot be reached.
+fn blames_another(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    let of_peers = ["connection refused", "connection timed out", "i/o timeout", "no route to host", "no such host"];
+    of_peers
+        .iter()
+        .chain(&["name or service not known", "name resolution", "connection reset"])
+        .any(|words| text.contains(words))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::containers::tests::{POD, ended};
+    use crate::sketch::check;
+
+    #[test]
+    fn holds() {
+        check(&format!("{POD}\n{}\nlog a/p-1  no such option\n=> application-crash deployment/a/p", ended(2, "Error")));
+    }
+
+    #[test]
+    fn twins_that_did_not_end_by_themselves() {
+        check(&format!(
+            "{POD}\nset pod/a/p-1  spec.containers[0].resources.limits.memory=64Mi\n{}\nlog a/p-1  hello\n=> memory-limit-exceeded deployment/a/p",
+            ended(137, "OOMKilled")
+        ));
+        check(&format!("{POD}\n{}\nlog a/p-1  hello\n=> unknown", ended(137, "Error")));
+        check(&format!(
+            "{POD}\n{}\nlog a/p-1  dial tcp 10.0.0.9:5432: connect: connection refused\n=> unknown",
+            ended(1, "Error")
+        ));
+        check(&format!("{POD}\n{}\nlog a/p-1  write: No space left on device\n=> unknown", ended(1, "Error")));
+    }
+
+    #[test]
+    fn unknown_without_its_log() {
+        check(&format!("{POD}\n{}\n=> unknown lacks logs/a_p-1_*.txt", ended(2, "Error")));
+    }
+
+    #[test]
+    fn a_restart_that_ended_is_nobodys_fault() {
+        check(
+            "service a/p  selector app=p  80 -> 80
+             pod a/p-1  app=p  ready  listens 0.0.0.0:80
+             set pod/a/p-1  status.containerStatuses[0].restartCount=3  status.containerStatuses[0].lastState.terminated.exitCode=1
+             set pod/a/p-1  status.containerStatuses[0].lastState.terminated.reason=Error  status.containerStatuses[0].lastState.terminated.startedAt=2026-01-01T11:49:00Z  status.containerStatuses[0].lastState.terminated.finishedAt=2026-01-01T11:49:20Z
+             log a/p-1  not yet
+             probe service/a/p:80  connected in 1ms
+             => healthy",
+        );
+    }
+}

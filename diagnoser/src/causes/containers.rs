@@ -1,0 +1,201 @@
+//! How containers end, and what that does to who needs them: what the causes of pods that start and do not stay share.
+//!
+//! Source: core/v1 ContainerStatus; kubernetes.io, Pod Lifecycle, "Container restarts". Exit codes above 128 are signals
+//! (128 + n), which say that something ended the container, not what.
+
+use std::collections::BTreeMap;
+
+use super::{Finding, Lack, State, rollout};
+use crate::{
+    diagnosis::{Change, Fix},
+    evidence::{Citation, Object},
+    model::{Model, is_down, is_restarting},
+    propagation::Mode,
+    subject::Subject,
+    symptoms::now,
+};
+
+/// The last time a container ended.
+pub(super) struct Ended<'e> {
+    pub pod: &'e Object,
+    /// The container's name.
+    pub name: &'e str,
+    /// The exit code.
+    pub code: i64,
+    /// The runtime's word for it: `Error`, `OOMKilled`, `StartError`.
+    pub reason: &'e str,
+    /// What the runtime says beside it, or the container's termination message.
+    pub message: &'e str,
+    /// Whether it had run long enough to be asked for anything.
+    pub served: bool,
+    pointer: String,
+    restarts: i64,
+}
+
+impl Ended<'_> {
+    /// The reading.
+    pub fn cite(&self) -> Citation {
+        let Self { name, code, reason, restarts, .. } = self;
+        let says = format!("{name} ended with exit code {code}, {reason}; {restarts} restarts");
+        self.pod.cite(&self.pointer, says)
+    }
+}
+
+/// How the containers of a pod ended last. Containers that ended well, as init containers should, are left out.
+pub(super) fn ends(pod: &Object) -> Vec<Ended<'_>> {
+    let mut found = Vec::new();
+    for list in ["/status/containerStatuses", "/status/initContainerStatuses"] {
+        for (index, status) in pod.list(list).iter().enumerate() {
+            let Some(key) = ["state", "lastState"].into_iter().find(|key| !status[*key]["terminated"].is_null()) else {
+                continue;
+            };
+            let end = &status[key]["terminated"];
+            let time = |key: &str| end[key].as_str()?.parse::<jiff::Timestamp>().ok();
+            let ran = time("finishedAt").zip(time("startedAt")).map(|(end, start)| end.duration_since(start));
+            let code = end["exitCode"].as_i64().unwrap_or_default();
+            if code == 0 {
+                continue;
+            }
+            found.push(Ended {
+                pod,
+                name: status["name"].as_str().unwrap_or_default(),
+                code,
+                reason: end["reason"].as_str().unwrap_or_default(),
+                message: end["message"].as_str().unwrap_or_default(),
+                served: ran.is_some_and(|ran| ran.as_secs() >= 2),
+                pointer: format!("{list}/{index}/{key}/terminated"),
+                restarts: status["restartCount"].as_i64().unwrap_or_default(),
+            });
+        }
+    }
+    found
+}
+
+/// Pods that are down or restart again and again, by workload.
+pub(super) fn troubled<'e>(model: &Model<'e>) -> BTreeMap<Subject, Vec<&'e Object>> {
+    let now = now(model.evidence);
+    let mut found: BTreeMap<Subject, Vec<&Object>> = BTreeMap::new();
+    for pod in model.evidence.objects.of_kind("pod").filter(|pod| is_down(pod) || is_restarting(pod, now)) {
+        found.entry(model.workload_of(pod.subject())).or_default().push(pod);
+    }
+    found
+}
+
+/// Pods that are down take their Service's endpoints away. Those that served before they ended also cut connections and
+/// refuse them until the endpoints are gone, again and again.
+pub(super) fn effects(workload: &Subject, pods: &[&Object], served: bool) -> Vec<(Subject, Mode)> {
+    let mut effects = vec![(workload.clone(), Mode::Down)];
+    for pod in pods.iter().map(|pod| pod.subject()) {
+        effects.push((pod.clone(), Mode::Down));
+        if served {
+            effects.extend([Mode::Refused, Mode::Broken, Mode::Empty].map(|mode| (pod.clone(), mode)));
+        }
+    }
+    effects
+}
+
+/// One finding for each workload in trouble: what `look` says of its pods, the most telling answer first.
+pub(super) fn examine<'e>(
+    model: &Model<'e>,
+    look: impl Fn(&Subject, &'e Object) -> Option<(State, bool)>,
+) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (workload, pods) in troubled(model) {
+        let said = pods.iter().filter_map(|pod| look(&workload, pod));
+        // The first of the strongest: nothing depends on the order of the list, pods are sorted by name.
+        let best = said.fold(None, |best: Option<(State, bool)>, (state, served)| match best {
+            Some((known, before)) if strength(&known) >= strength(&state) => Some((known, before || served)),
+            _ => Some((state, served)),
+        });
+        let Some((state, served)) = best else { continue };
+        findings.push(Finding { effects: effects(&workload, &pods, served), subject: workload, state });
+    }
+    findings
+}
+
+fn strength(state: &State) -> u8 {
+    match state {
+        State::Holds(_) => 2,
+        State::Undecided(_) => 1,
+        State::Excluded { .. } => 0,
+    }
+}
+
+/// Going back to the template before, as far as the last rollout changed what `concerns` the cause; without one (or where it
+/// changed nothing of the kind) only a person can decide.
+pub(super) fn roll_back(
+    model: &Model<'_>,
+    workload: &Subject,
+    concerns: impl Fn(&str) -> bool,
+) -> (Vec<Change>, Vec<Citation>) {
+    let Some(earlier) = rollout::previous(model, workload) else { return (vec![], vec![]) };
+    let fields: Vec<String> = earlier.changed().into_iter().filter(|field| concerns(field)).collect();
+    let cited = fields
+        .first()
+        .map(|field| earlier.cite(field, format!("before the last rollout: {}", told(earlier.get(field)))));
+    if fields.is_empty() { (vec![], vec![]) } else { (earlier.restore(model, &fields), cited.into_iter().collect()) }
+}
+
+fn told(value: Option<&serde_json::Value>) -> String {
+    value.map_or_else(|| "none".to_owned(), |value| value.to_string().chars().take(120).collect())
+}
+
+/// A fix by going back, told in one sentence.
+pub(super) fn going_back(workload: &Subject, patch: Vec<Change>, otherwise: &str) -> Fix {
+    if patch.is_empty() {
+        return Fix { summary: otherwise.to_owned(), patch };
+    }
+    let fields: Vec<&str> = patch
+        .iter()
+        .filter_map(|change| match change {
+            Change::Set { path, .. } | Change::Unset { path, .. } => {
+                Some(path.trim_start_matches("/spec/template/spec"))
+            }
+            _ => None,
+        })
+        .collect();
+    Fix { summary: format!("Set {workload} back to the template before: {}", fields.join(", ")), patch }
+}
+
+/// The missing log of a pod.
+pub(super) fn lack_log(pod: &Object) -> Lack {
+    Lack {
+        what: format!("logs/{}_{}_*.txt", pod.namespace(), pod.name()),
+        why: "not collected".to_owned(),
+        how: format!(
+            "kubectl -n {0} logs {1} --all-containers --previous; kubectl -n {0} logs {1} --all-containers",
+            pod.namespace(),
+            pod.name()
+        ),
+        request: None,
+    }
+}
+
+/// The kubelet's word that it ended a container because its liveness (or startup) probe failed.
+///
+/// Source: kubernetes/pkg/kubelet/kuberuntime/kuberuntime_manager.go, "Container %s failed liveness probe, will be restarted".
+pub(super) fn killed_by_kubelet(model: &Model<'_>, pod: &Object) -> Option<Citation> {
+    let events = super::kubelet_probes::events(model, pod, "Killing");
+    events
+        .filter(|(_, message)| message.contains("failed liveness probe") || message.contains("failed startup probe"))
+        .last()
+        .map(|(event, message)| event.cite("/message", message))
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    /// A pod of a Deployment that is down.
+    pub const POD: &str = "deployment a/p  app=p\npod a/p-1  app=p  unready  owner deployment/a/p";
+
+    /// That its container ended so, again and again, and waits to be started.
+    pub fn ended(code: i64, reason: &str) -> String {
+        let status = "status.containerStatuses[0]";
+        let times = format!(
+            "{status}.lastState.terminated.startedAt=2026-01-01T11:59:30Z {status}.lastState.terminated.finishedAt=2026-01-01T11:59:40Z"
+        );
+        let waits = format!("{status}.state.running=null {status}.state.waiting.reason=CrashLoopBackOff");
+        format!(
+            "set pod/a/p-1 {waits} {status}.restartCount=4 {status}.lastState.terminated.exitCode={code} {status}.lastState.terminated.reason={reason} {times}"
+        )
+    }
+}

@@ -1,0 +1,292 @@
+//! What the kubelet asks of containers (liveness, readiness), what it got, and whether anybody can answer there.
+//!
+//! Source: kubernetes/pkg/kubelet/prober/prober.go ("%s probe failed: %s"), kubernetes/pkg/probe/http ("HTTP probe failed
+//! with statuscode: %d"), net.OpError ("connect: connection refused"), kubernetes/pkg/probe/grpc ("failed to connect service").
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::{Lack, containers, service_port_mismatch};
+use crate::{
+    evidence::{Citation, Fact, Hosts, Object},
+    model::{Model, is_ready},
+    subject::Subject,
+    symptoms::{event_subject, event_time, now},
+};
+
+/// One probe of one container.
+#[derive(Clone)]
+pub(super) struct KubeletProbe<'e> {
+    pub pod: &'e Object,
+    /// The container's place in the pod.
+    pub container: usize,
+    /// `livenessProbe`, `readinessProbe`.
+    pub field: &'static str,
+    probe: &'e Value,
+}
+
+/// What the kubelet got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Got {
+    /// An HTTP answer that says no.
+    Status(u16),
+    /// Nobody listens there; or, of a gRPC probe, which does not say why, no connection.
+    NoConnection,
+    /// Silence, or something else.
+    Other,
+}
+
+/// Whether anybody can answer on the port that is asked.
+pub(super) enum Door {
+    /// The process listens there, or it should, by what the container declares.
+    Open(String, Vec<Citation>),
+    /// It does not, and does elsewhere.
+    Shut(Vec<Citation>, Option<u16>),
+    /// Not known.
+    Unknown(Vec<Lack>),
+}
+
+/// The probes of a pod of one kind.
+pub(super) fn of<'e>(pod: &'e Object, field: &'static str) -> Vec<KubeletProbe<'e>> {
+    let containers = pod.list("/spec/containers").iter().enumerate();
+    containers
+        .filter(|(_, container)| container[field].is_object())
+        .map(|(container, spec)| KubeletProbe { pod, container, field, probe: &spec[field] })
+        .collect()
+}
+
+impl<'e> KubeletProbe<'e> {
+    /// A citation of what is set.
+    pub fn cite(&self) -> Citation {
+        self.pod.cite(&format!("/spec/containers/{}/{}", self.container, self.field), self.says())
+    }
+
+    /// In words: `readiness probe: GET /healthz on port 8081`.
+    pub fn says(&self) -> String {
+        let what = self.path().map(|path| format!("GET {path} on ")).unwrap_or_default();
+        let port = match self.target() {
+            Some(Value::String(name)) => name.clone(),
+            Some(port) => port.to_string(),
+            None => "none".to_owned(),
+        };
+        format!("{} probe: {what}port {port}", self.field.trim_end_matches("Probe"))
+    }
+
+    /// The path that is asked for, of an HTTP probe.
+    pub fn path(&self) -> Option<&'e str> {
+        self.probe["httpGet"].is_object().then(|| self.probe["httpGet"]["path"].as_str().unwrap_or("/"))
+    }
+
+    fn container_spec(&self) -> &'e Value {
+        &self.pod.list("/spec/containers")[self.container]
+    }
+
+    /// The name of the container.
+    pub fn container_name(&self) -> &'e str {
+        self.container_spec()["name"].as_str().unwrap_or_default()
+    }
+
+    /// Where the port stands, below the probe's own field.
+    pub fn port_field(&self) -> Option<&'static str> {
+        ["httpGet", "tcpSocket", "grpc"].into_iter().find(|kind| self.probe[*kind].is_object())
+    }
+
+    fn target(&self) -> Option<&'e Value> {
+        Some(&self.probe[self.port_field()?]["port"])
+    }
+
+    /// The port that is asked; `None` where it is a name that the container does not know, or no port at all.
+    pub fn port(&self) -> Option<u16> {
+        match self.target()? {
+            Value::String(name) => {
+                let ports = self.container_spec()["ports"].as_array().into_iter().flatten();
+                let named = ports.into_iter().find(|port| port["name"] == name.as_str());
+                named.and_then(|port| port["containerPort"].as_u64()).or_else(|| name.parse().ok())?.try_into().ok()
+            }
+            number => number.as_u64()?.try_into().ok(),
+        }
+    }
+
+    /// Whether it names a port by a name that no port of the container has.
+    pub fn names_no_port(&self) -> bool {
+        self.target().is_some_and(Value::is_string) && self.port().is_none()
+    }
+
+    fn declared(&self) -> BTreeSet<u16> {
+        let ports = self.container_spec()["ports"].as_array().into_iter().flatten();
+        ports.into_iter().filter_map(|port| port["containerPort"].as_u64()?.try_into().ok()).collect()
+    }
+
+    /// What the kubelet got last, where it reports a failure.
+    pub fn failure(&self, model: &Model<'_>) -> Option<(Got, Citation)> {
+        let word = if self.field == "livenessProbe" { "Liveness probe" } else { "Readiness probe" };
+        let own = format!("spec.containers{{{}}}", self.container_name());
+        let (event, message) = events(model, self.pod, "Unhealthy")
+            .filter(|(event, message)| {
+                message.starts_with(word) && event.text("/involvedObject/fieldPath").is_none_or(|path| path == own)
+            })
+            .last()?;
+        Some((got(message), event.cite("/message", message)))
+    }
+
+    /// A port on which the container is known to answer: by another probe that succeeds, or by requests it answered.
+    fn answers_on(&self, model: &Model<'_>) -> Option<(u16, Citation)> {
+        let other = if self.field == "livenessProbe" { "readinessProbe" } else { "livenessProbe" };
+        let others = of(self.pod, other).into_iter().filter(|probe| probe.container == self.container);
+        let succeeding = others.filter(|probe| probe.succeeds(model)).find_map(|probe| {
+            Some((
+                probe.port()?,
+                probe.pod.cite(
+                    &format!("/spec/containers/{}/{other}", self.container),
+                    format!("{}, which succeeds", probe.says()),
+                ),
+            ))
+        });
+        succeeding.or_else(|| self.served(model))
+    }
+
+    /// Whether this probe is known to succeed now.
+    fn succeeds(&self, model: &Model<'_>) -> bool {
+        if self.field == "readinessProbe" {
+            return is_ready(self.pod);
+        }
+        // The kubelet would have restarted it by now.
+        let number = |key: &str, default: i64| self.probe[key].as_i64().unwrap_or(default);
+        let patience = number("initialDelaySeconds", 0) + number("periodSeconds", 10) * number("failureThreshold", 3);
+        let statuses = self.pod.list("/status/containerStatuses").iter();
+        let started = statuses
+            .filter(|status| status["name"] == self.container_name())
+            .find_map(|status| status["state"]["running"]["startedAt"].as_str()?.parse::<jiff::Timestamp>().ok());
+        let up = now(model.evidence).zip(started).map(|(now, started)| now.duration_since(started).as_secs());
+        self.failure(model).is_none() && up.is_some_and(|up| up > patience)
+    }
+
+    /// A request that the pod answered, and on which port.
+    fn served(&self, model: &Model<'_>) -> Option<(u16, Citation)> {
+        let records = model.evidence.traffic.iter().enumerate().rev().filter(|(_, record)| record.succeeded());
+        records.into_iter().find_map(|(index, record)| {
+            let upstream = record.upstream.as_deref()?;
+            let port = upstream.rsplit_once(':')?.1.parse().ok()?;
+            let here = model.resolve(upstream, None).as_ref() == Some(self.pod.subject());
+            here.then(|| {
+                (port, Citation::line("traffic.jsonl", index + 1, format!("{upstream} answered {}", record.what())))
+            })
+        })
+    }
+
+    /// Whether anybody can answer on the port it asks.
+    pub fn door(&self, model: &Model<'_>) -> Door {
+        if self.names_no_port() {
+            return Door::Shut(
+                vec![self.pod.cite(&format!("/spec/containers/{}/ports", self.container), "no port of that name")],
+                None,
+            );
+        }
+        let Some(port) = self.port() else { return Door::Open("it asks no port".to_owned(), vec![self.cite()]) };
+        let declares = self.declared().contains(&port);
+        let node = self.pod.text("/spec/nodeName").unwrap_or_default();
+        let fact = service_port_mismatch::socket_fact(self.pod);
+        let file = Hosts::file(node, &fact);
+        let sockets = model.evidence.hosts.listeners(node, &fact);
+        if let Fact::Seen(sockets) = &sockets {
+            if let Some(socket) = sockets.iter().find(|socket| socket.port == port) {
+                let says = format!("{}:{}", socket.address, socket.port);
+                return Door::Open(
+                    format!("the process listens on {says}"),
+                    vec![Citation::line(&file, socket.line, says)],
+                );
+            }
+            let elsewhere: Vec<u16> = sockets.iter().filter(|s| !s.is_loopback()).map(|s| s.port).collect();
+            if let Some(first) = elsewhere.first().filter(|_| !declares) {
+                let instead = elsewhere.iter().find(|port| self.declared().contains(port)).unwrap_or(first);
+                return Door::Shut(
+                    vec![Citation::new(
+                        &file,
+                        "",
+                        format!("{} listens on {instead}, not on {port}", self.pod.subject()),
+                    )],
+                    Some(*instead),
+                );
+            }
+        }
+        if declares {
+            let says = format!("the container declares port {port}: the process should listen there");
+            return Door::Open(
+                says,
+                vec![self.pod.cite(&format!("/spec/containers/{}/ports", self.container), port.to_string())],
+            );
+        }
+        match (self.answers_on(model), sockets) {
+            (Some((instead, cited)), _) if instead != port => Door::Shut(vec![cited], Some(instead)),
+            (_, Fact::Missed(why)) => {
+                Door::Unknown(service_port_mismatch::lack_sockets(model, self.pod, &why).into_iter().collect())
+            }
+            (_, Fact::Seen(_)) => Door::Open(
+                "nothing listens in the pod at all".to_owned(),
+                vec![Citation::new(&file, "", "its sockets")],
+            ),
+        }
+    }
+}
+
+fn got(message: &str) -> Got {
+    let status = message.split_once("statuscode: ").and_then(|(_, rest)| rest.get(..3)?.parse().ok());
+    match status {
+        Some(status) => Got::Status(status),
+        None if message.contains("connection refused") || message.contains("failed to connect service") => {
+            Got::NoConnection
+        }
+        None => Got::Other,
+    }
+}
+
+/// Events of one reason about a pod, oldest first.
+pub(super) fn events<'e>(
+    model: &Model<'e>,
+    pod: &Object,
+    reason: &str,
+) -> impl Iterator<Item = (&'e Object, &'e str)> + use<'e> {
+    let subject: &Subject = pod.subject();
+    let objects = &model.evidence.objects;
+    let of_reason = objects.of_kind("event").filter(|event| event.text("/reason") == Some(reason));
+    let mut found: Vec<&Object> = of_reason.filter(|event| event_subject(event).as_ref() == Some(subject)).collect();
+    found.sort_by_key(|event| (event_time(event), event.subject().clone()));
+    found.into_iter().filter_map(|event| Some((event, event.text("/message").or_else(|| event.text("/note"))?)))
+}
+
+/// The missing list of events.
+pub(super) fn lack_events(model: &Model<'_>, pod: &Object) -> Option<Lack> {
+    match model.evidence.listed("event", "events") {
+        Fact::Missed(why) => Some(Lack::objects("events", Some(pod.namespace()), why)),
+        Fact::Seen(()) => None,
+    }
+}
+
+/// The change that sets a probe back to what it was, or failing that its port to the one that answers.
+pub(super) fn fix(
+    model: &Model<'_>,
+    workload: &Subject,
+    probe: &KubeletProbe<'_>,
+    instead: Option<u16>,
+    otherwise: &str,
+) -> (crate::diagnosis::Fix, Vec<Citation>) {
+    let object = model.object(workload);
+    let place = object.and_then(|object| {
+        object.list("/spec/template/spec/containers").iter().position(|c| c["name"] == probe.container_name())
+    });
+    let Some((object, place)) = object.zip(place) else {
+        return (crate::diagnosis::Fix { summary: otherwise.to_owned(), patch: vec![] }, vec![]);
+    };
+    let field = format!("/spec/containers/{place}/{}", probe.field);
+    let (mut patch, cited) =
+        containers::roll_back(model, workload, |changed| changed == field || changed.starts_with(&format!("{field}/")));
+    if patch.is_empty()
+        && let Some((port, kind)) = instead.zip(probe.port_field())
+    {
+        let path = format!("/spec/template{field}/{kind}/port");
+        let from = object.get(&path).cloned().unwrap_or(Value::Null);
+        patch.push(crate::diagnosis::Change::Set { object: workload.clone(), path, from, to: port.into() });
+    }
+    (crate::diagnosis::Fix { summary: otherwise.to_owned(), patch }, cited)
+}
