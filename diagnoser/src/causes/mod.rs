@@ -2,6 +2,7 @@
 
 mod application_crash;
 mod application_error;
+#[allow(dead_code)] // until the causes that use it are here
 mod claims;
 mod configmap_missing;
 mod conntrack_table_full;
@@ -32,6 +33,12 @@ mod makers;
 mod malformed_response;
 mod memory_limit_exceeded;
 mod memory_limit_in_millibytes;
+mod mesh;
+mod mesh_mtls_mismatch;
+mod mesh_passthrough;
+mod mesh_route;
+mod mesh_subset_missing;
+mod mesh_virtual_service_host_missing;
 mod network_policy_blocks_dns;
 mod network_policy_denies_egress;
 mod network_policy_denies_ingress;
@@ -104,6 +111,10 @@ pub fn all() -> &'static [&'static dyn Cause] {
         &malformed_response::MalformedResponse,
         &memory_limit_exceeded::MemoryLimitExceeded,
         &memory_limit_in_millibytes::MemoryLimitInMillibytes,
+        &mesh_mtls_mismatch::MeshMtlsMismatch,
+        &mesh_passthrough::MeshPassthrough,
+        &mesh_subset_missing::MeshSubsetMissing,
+        &mesh_virtual_service_host_missing::MeshVirtualServiceHostMissing,
         &network_policy_blocks_dns::NetworkPolicyBlocksDns,
         &network_policy_denies_egress::NetworkPolicyDeniesEgress,
         &network_policy_denies_ingress::NetworkPolicyDeniesIngress,

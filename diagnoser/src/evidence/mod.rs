@@ -26,6 +26,7 @@ pub use objects::{Object, Objects, selects};
 pub(crate) use probes::duration;
 pub use probes::{Outcome, Probe, ProbeKind, Target};
 pub use quantity::Quantity;
+pub(crate) use traffic::SIDECAR;
 pub use traffic::{RequestRecord, deepest_first};
 
 use crate::subject::Subject;

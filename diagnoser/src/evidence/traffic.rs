@@ -16,7 +16,7 @@ pub struct RequestRecord {
     /// The request id that all hops share, where they log one.
     #[serde(default)]
     pub id: Option<String>,
-    /// `client`, `edge`, `ingress`, or the name of an application.
+    /// `client`, `edge`, `ingress`, `sidecar` (a proxy beside an application), or the name of an application.
     #[serde(default)]
     pub hop: String,
     /// The HTTP method.
@@ -61,6 +61,18 @@ pub struct RequestRecord {
     /// The address that answered, as the client of a name saw it.
     #[serde(default)]
     pub address: Option<String>,
+    /// What Envoy says of a response that it made itself (`UF`, `NC`), or of how the exchange ended.
+    #[serde(default)]
+    pub response_flags: Option<String>,
+    /// The cluster that Envoy chose: `outbound|80|v1|api.shop.svc.cluster.local`, `PassthroughCluster`.
+    #[serde(default)]
+    pub upstream_cluster: Option<String>,
+    /// The route by which it chose it, by name.
+    #[serde(default)]
+    pub route: Option<String>,
+    /// Why Envoy's connection could not be made or broke, in its words.
+    #[serde(default)]
+    pub transport_failure: Option<String>,
     /// Whether a 4xx is a failure and not the application's word; see [`parse`].
     #[serde(skip)]
     unexpected: bool,
@@ -97,31 +109,42 @@ impl RequestRecord {
         Some(host).filter(|host| host.parse::<std::net::IpAddr>().is_err())
     }
 
+    /// Whether a sidecar made this answer itself, as it had none to pass on. That its client hung up (DC) is no answer.
+    pub fn made_by_sidecar(&self) -> bool {
+        self.hop == SIDECAR && self.response_flags.as_deref().is_some_and(|flags| flags != "DC")
+    }
+
+    /// How deep this hop lies: the client is the shallowest. A sidecar passes on what its application and others answer; what
+    /// it answers itself has come no further.
+    fn depth(&self) -> u8 {
+        match self.hop.as_str() {
+            "client" => 0,
+            "edge" => 1,
+            "ingress" => 2,
+            _ if self.made_by_sidecar() => APPLICATION + 1,
+            SIDECAR => APPLICATION - 1,
+            _ => APPLICATION,
+        }
+    }
+
     /// `GET /orders`.
     pub fn what(&self) -> String {
         format!("{} {}", self.method, self.path)
     }
 }
 
-/// How deep a hop lies: the client is the shallowest, applications the deepest.
-fn depth(hop: &str) -> u8 {
-    match hop {
-        "client" => 0,
-        "edge" => 1,
-        "ingress" => 2,
-        _ => APPLICATION,
-    }
-}
-
 /// The depth of applications.
-const APPLICATION: u8 = 3;
+const APPLICATION: u8 = 4;
+
+/// The hop of a proxy that stands beside an application.
+pub(crate) const SIDECAR: &str = "sidecar";
 
 /// Sorts the records of one request from the innermost hop outward. A hop that waits for another ends later, so between
 /// applications the one that took less time is the deeper.
 pub fn deepest_first(records: &mut [&RequestRecord]) {
     records.sort_by(|a, b| {
-        (depth(&b.hop), a.seconds.unwrap_or_default(), &a.hop, &a.pod)
-            .partial_cmp(&(depth(&a.hop), b.seconds.unwrap_or_default(), &b.hop, &b.pod))
+        (b.depth(), a.seconds.unwrap_or_default(), &a.hop, &a.pod)
+            .partial_cmp(&(a.depth(), b.seconds.unwrap_or_default(), &b.hop, &b.pod))
             .unwrap_or(std::cmp::Ordering::Equal)
     });
 }
@@ -143,13 +166,13 @@ pub(super) fn parse(text: &str) -> Result<Vec<RequestRecord>, EvidenceError> {
         .collect::<Result<Vec<RequestRecord>, EvidenceError>>()?;
     let kind = |record: &RequestRecord| (record.hop.clone(), record.method.clone(), record.path.clone());
     let good: BTreeSet<_> = records.iter().filter(|record| record.succeeded()).map(kind).collect();
-    let applications_log = records.iter().any(|record| depth(&record.hop) == APPLICATION);
+    let applications_log = records.iter().any(|record| record.depth() == APPLICATION);
     let mut deepest: BTreeMap<String, (u8, bool)> = BTreeMap::new();
     for record in &records {
         let Some(id) = &record.id else { continue };
         let innermost = deepest.entry(id.clone()).or_default();
         let said = record.upstream_status.is_some() && record.upstream_status == record.status;
-        *innermost = (*innermost).max((depth(&record.hop), said));
+        *innermost = (*innermost).max((record.depth(), said));
     }
     let only_proxies = |record: &RequestRecord| {
         let deepest = record.id.as_ref().and_then(|id| deepest.get(id));

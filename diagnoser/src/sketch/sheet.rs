@@ -11,7 +11,7 @@ const COLLECTED: &str = "2026-01-01T12:00:00Z";
 const BORN: &str = "2026-01-01T11:50:00Z";
 
 /// Resources that count as listed unless the sketch says `missed`.
-const LISTED: [&str; 25] = [
+const LISTED: [&str; 29] = [
     "clusterrolebindings",
     "clusterroles",
     "configmaps",
@@ -19,6 +19,7 @@ const LISTED: [&str; 25] = [
     "cronjobs",
     "daemonsets",
     "deployments",
+    "destinationrules",
     "endpointslices",
     "events",
     "ingressclasses",
@@ -27,6 +28,7 @@ const LISTED: [&str; 25] = [
     "namespaces",
     "networkpolicies",
     "nodes",
+    "peerauthentications",
     "persistentvolumeclaims",
     "persistentvolumes",
     "pods",
@@ -34,9 +36,11 @@ const LISTED: [&str; 25] = [
     "resourcequotas",
     "secrets",
     "serviceaccounts",
+    "serviceentries",
     "services",
     "statefulsets",
     "storageclasses",
+    "virtualservices",
 ];
 
 /// What a sketch is made into before it becomes files.

@@ -124,7 +124,7 @@ fn envoy(line: &Value) -> Option<Value> {
         "seconds": milliseconds as f64 / 1000.0,
         "upstream": upstream,
         "client": text("downstream_remote_address").and_then(|address| Some(address.rsplit_once(':')?.0)),
-        "authority": text("authority"),
+        "host": text("authority"),
         "response_flags": text("response_flags"),
         "details": text("response_code_details"),
         "upstream_cluster": text("upstream_cluster"),
