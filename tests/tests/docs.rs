@@ -30,6 +30,11 @@ fn scenarios_are_current() {
     check("scenarios.md", &report::list::markdown(&scenario::list(&root()).expect("every scenario parses")));
 }
 
+#[test]
+fn decision_trees_are_current() {
+    check("trees.md", &report::trees::page(&scenario::list(&root()).expect("every scenario parses")));
+}
+
 /// The excerpt in the README is what the program prints, from the title on and without the time it took.
 #[test]
 fn the_readme_shows_what_the_program_prints() {

@@ -1,9 +1,7 @@
 //! With its deciding evidence taken away, each recording's right answer is "unknown", naming what is missing.
 
-use std::collections::BTreeSet;
-
 use diagnoser::Verdict;
-use lab::{recording::Recording, replay, scenario};
+use lab::{recording::Recording, replay};
 use lab_tests::{
     metamorphosis::{Files, without_fields, without_files, without_kind},
     root,
@@ -58,31 +56,4 @@ fn conntrack_saturation_without_counters() {
     check("conntrack-saturation", "hosts/lab-worker/conntrack", |files| {
         without_files(files, |name| name.contains("/conntrack"))
     });
-}
-
-/// Whatever one file or one kind of object is taken away, no recording is given another root cause, and no broken system
-/// is called healthy.
-#[test]
-fn less_evidence_is_never_another_answer() {
-    for name in scenario::names(&root()).expect("scenarios") {
-        let recording = Recording::load(&root().recordings().join(&name)).expect("a recording");
-        let diagnose = |files| replay::diagnose(files, replay::NOT_RECORDED).expect("the evidence can be read");
-        let whole = diagnose(recording.evidence.clone());
-        let files =
-            recording.evidence.keys().map(|gone| (gone.clone(), without_files(&recording.evidence, |f| f == gone)));
-        let objects: serde_json::Value = serde_json::from_str(&recording.evidence["objects.json"]).expect("JSON");
-        let kinds: BTreeSet<&str> =
-            objects["items"].as_array().into_iter().flatten().filter_map(|object| object["kind"].as_str()).collect();
-        let kinds = kinds.into_iter().map(|kind| (kind.to_owned(), without_kind(&recording.evidence, kind)));
-        for (gone, left) in files.chain(kinds) {
-            let less = diagnose(left);
-            let same = less.roots() == whole.roots() && less.verdict == whole.verdict;
-            assert!(
-                same || less.verdict == Verdict::Unknown,
-                "{name} without {gone}: {:?} {:?}",
-                less.verdict,
-                less.roots()
-            );
-        }
-    }
 }

@@ -21,6 +21,11 @@ pub fn render(suite: &Suite, style: Style) -> String {
     }
     write!(line, "  controls {quiet}/{of} healthy").ok();
     let mut out = ends(&line, &format!("{:.1} s", suite.seconds));
+    let one_by_one: f64 = suite.scenarios.iter().map(|row| row.seconds).sum();
+    if suite.mode == "live" && one_by_one > suite.seconds {
+        let share = 100.0 * suite.seconds / one_by_one;
+        writeln!(out, "side by side: {share:.0} % of the {one_by_one:.0} s that the runs took one by one").ok();
+    }
     let rest: Vec<_> = suite.scenarios.iter().filter(|row| row.outcome != Outcome::Exact).collect();
     let widest = rest.iter().map(|row| width(&row.name)).max().unwrap_or_default();
     for row in rest {
