@@ -1,0 +1,43 @@
+//! Near twins: scenarios that a user cannot tell apart by their symptom. Each is answered with its own cause.
+
+use std::collections::BTreeMap;
+
+use lab::{
+    recording::Recording,
+    replay,
+    scenario::{self, Scenario, Symptom, Truth},
+};
+use lab_tests::root;
+
+/// What a user sees, without how long it takes: `502`, `timeout`.
+fn code(scenario: &Scenario) -> Option<String> {
+    match &scenario.symptom {
+        Symptom::Http(http) => {
+            http.status.map(|status| status.to_string()).or_else(|| http.outcome.map(|o| o.to_string()))
+        }
+        Symptom::Pod(_) => Some("503".to_owned()),
+        Symptom::Node(_) => Some("node".to_owned()),
+        Symptom::None => None,
+    }
+}
+
+#[test]
+fn scenarios_with_the_same_symptom_are_told_apart() {
+    let mut families: BTreeMap<String, Vec<(Scenario, Vec<(String, String)>)>> = BTreeMap::new();
+    for scenario in scenario::list(&root()).expect("scenarios") {
+        let (Some(code), true) = (code(&scenario), scenario.truth != Truth::Healthy) else { continue };
+        let recording = Recording::of(&root(), &scenario.name).unwrap_or_else(|error| panic!("{error}"));
+        let diagnosis = replay::diagnose(recording.evidence, replay::NOT_RECORDED).expect("the evidence can be read");
+        let said = diagnosis.roots().iter().map(|(cause, s)| ((*cause).to_owned(), s.to_string())).collect();
+        families.entry(code).or_default().push((scenario, said));
+    }
+    for (code, members) in &families {
+        assert!(members.len() > 1, "nothing has the symptom {code} but {}: it needs a near twin", members[0].0.name);
+        for (index, (one, said)) in members.iter().enumerate() {
+            for (other, also_said) in &members[index + 1..] {
+                let same = one.truth == other.truth;
+                assert!(same || said != also_said, "{code}: {} and {} are both answered {said:?}", one.name, other.name);
+            }
+        }
+    }
+}
