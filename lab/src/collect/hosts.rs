@@ -11,25 +11,25 @@ use crate::{
 };
 
 /// Facts by name, with the command of each; `{since}` is when the run began, in seconds.
-const FACTS: [(&str, &str); 14] = [
+const FACTS: [(&str, &str); 13] = [
     ("conntrack", "conntrack -S"),
-    ("df", "df -P | grep -v ' /run/containerd/'"),
-    ("df-inodes", "df -iP | grep -v ' /run/containerd/'"),
+    ("df", "df -P | grep -v -e ' /run/containerd/' -e ' /var/lib/kubelet/pods/'"),
+    ("df-inodes", "df -iP | grep -v -e ' /run/containerd/' -e ' /var/lib/kubelet/pods/'"),
     ("dmesg", "dmesg --time-format iso --since @{since}"),
     ("inodes-by-directory", INODES),
     ("ip-route", "ip route"),
-    ("journal-kubelet", "journalctl -u kubelet --no-pager -o short-iso --since @{since} -n 200"),
+    ("journal-kubelet", "journalctl -u kubelet --no-pager -o short-iso --since @{since} -n 40"),
     ("netns", "readlink /proc/self/ns/net"),
-    ("nft", "nft list ruleset 2>/dev/null || iptables-save"),
     ("ss", "ss -tlnp"),
     ("sysctl", SYSCTL),
-    ("systemctl-containerd", "systemctl status containerd --no-pager -n 0 || [ $? = 3 ]"),
-    ("systemctl-kubelet", "systemctl status kubelet --no-pager -n 0 || [ $? = 3 ]"),
+    ("systemctl-containerd", "systemctl status containerd --no-pager -n 0 | sed '/CGroup:/,$d'"),
+    ("systemctl-kubelet", "systemctl status kubelet --no-pager -n 0 | sed '/CGroup:/,$d'"),
     ("uname", "uname -a"),
 ];
 
-/// Facts that are taken only when the diagnoser asks, because they cost the node something.
-const ASKED: [(&str, &str); 1] = [("conntrack-sources", SOURCES)];
+/// Facts that are taken only when the diagnoser asks, because they cost the node something, or are long.
+const ASKED: [(&str, &str); 2] =
+    [("conntrack-sources", SOURCES), ("nft", "nft list ruleset 2>/dev/null || iptables-save")];
 
 /// Who the entries of the connection tracking table are from: how many, and the network of their first source address.
 const SOURCES: &str = "conntrack -L 2>/dev/null | awk '{ for (i = 1; i <= NF; i++) if ($i ~ /^src=/) { \

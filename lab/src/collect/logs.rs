@@ -3,14 +3,32 @@
 
 use futures::future::try_join_all;
 
-use super::Part;
+use super::{Part, traffic};
 use crate::{
     LabError,
+    replay::Files,
     rigs::{Live, Node},
 };
 
 /// At most so many lines of a log are kept, the last ones.
 const LINES: usize = 2000;
+
+/// Of the requests in a log, which stand in `traffic.jsonl`, so many are kept: enough to see what the log looks like.
+const REQUESTS: usize = 12;
+
+/// Takes out of the logs what stands in `traffic.jsonl`, but for the last few lines of each.
+pub(super) fn thin(logs: &mut Files) {
+    for text in logs.values_mut() {
+        let mut seen = 0;
+        let kept = text.lines().rev().filter(|line| {
+            seen += usize::from(traffic::is_request(line));
+            seen <= REQUESTS || !traffic::is_request(line)
+        });
+        let mut lines: Vec<&str> = kept.collect();
+        lines.reverse();
+        *text = lines.into_iter().flat_map(|line| [line, "\n"]).collect();
+    }
+}
 
 /// Collects the logs of every container of the world, and of the cluster's DNS.
 pub(super) async fn collect(live: &Live) -> Result<Part, LabError> {

@@ -52,19 +52,20 @@ impl Part {
     }
 }
 
-/// Collects everything about a world that has run since `begun`.
+/// Collects everything about a world that has run since `begun`; of its traffic the last `requests`.
 ///
 /// # Errors
 /// When the machine or the cluster does not answer at all; a single reading that fails is said in `coverage.json`.
-pub async fn evidence(live: &Live, begun: Timestamp) -> Result<Files, LabError> {
+pub async fn evidence(live: &Live, begun: Timestamp, requests: usize) -> Result<Files, LabError> {
     let first = hosts::counters(live).await?;
     let again = Instant::now() + APART;
     let (probes, (objects, listed, values)) =
         futures::try_join!(async { probes::collect(live).await }, async { objects::collect(live).await })?;
     sleep_until(again).await;
-    let (facts, logs) = futures::try_join!(hosts::collect(live, begun), logs::collect(live))?;
+    let (facts, mut logs) = futures::try_join!(hosts::collect(live, begun), logs::collect(live))?;
     let mut whole = Part::default();
-    whole.files.insert("traffic.jsonl".to_owned(), traffic::from_logs(&logs.files, &values));
+    whole.files.insert("traffic.jsonl".to_owned(), traffic::from_logs(&logs.files, &values, requests));
+    logs::thin(&mut logs.files);
     for part in [first, probes, objects, facts, logs] {
         whole.merge(part);
     }
@@ -78,6 +79,12 @@ pub async fn evidence(live: &Live, begun: Timestamp) -> Result<Files, LabError> 
     });
     whole.files.insert("coverage.json".to_owned(), pretty(&coverage));
     Ok(whole.files)
+}
+
+/// A JSON array with one value a line.
+fn lines(values: &[Value]) -> String {
+    let lines: Vec<String> = values.iter().map(Value::to_string).collect();
+    format!("[\n{}\n]\n", lines.join(",\n"))
 }
 
 /// JSON as people read it, with a final newline.

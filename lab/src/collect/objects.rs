@@ -6,7 +6,7 @@ use futures::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-use super::{Part, changes, pretty, redact::redact};
+use super::{Part, changes, lines, redact::redact};
 use crate::{
     LabError,
     rigs::{Kind, Live, is_owned, kind_of, kinds},
@@ -42,7 +42,7 @@ pub(super) async fn collect(live: &Live) -> Result<(Part, BTreeMap<&'static str,
         }
     }
     part.files.insert("objects.json".to_owned(), as_list(&items));
-    part.files.insert("changes.json".to_owned(), pretty(&Value::Array(changed)));
+    part.files.insert("changes.json".to_owned(), lines(&changed));
     Ok((part, listed, items))
 }
 
@@ -74,12 +74,22 @@ async fn list(live: &Live, kind: &Kind) -> Result<Vec<Value>, LabError> {
     };
     if kind.kind == "Event" {
         objects.retain(|object| object["metadata"]["namespace"] != SYSTEM || !long_ago(object));
+        objects.retain(|object| !is_routine(object));
+    }
+    // The controllers' own accounts, forty of them, say nothing.
+    if kind.kind == "ServiceAccount" {
+        objects.retain(|object| object["metadata"]["namespace"] != SYSTEM);
     }
     objects.sort_by_key(|object| {
         let text = |key: &str| object["metadata"][key].as_str().unwrap_or_default().to_owned();
         (text("namespace"), text("name"))
     });
     Ok(objects)
+}
+
+/// Whether an event only says that a start went on as it should.
+fn is_routine(event: &Value) -> bool {
+    event["type"] == "Normal" && matches!(event["reason"].as_str(), Some("Created" | "LeaderElection" | "Pulled"))
 }
 
 /// One more resource, asked for by the diagnoser, put among what is there.
@@ -95,6 +105,5 @@ pub(super) async fn answer(live: &Live, resource: &str, namespace: Option<&str>)
 
 /// A List with one object a line: a recording holds some hundred of them.
 fn as_list(items: &[Value]) -> String {
-    let lines: Vec<String> = items.iter().map(Value::to_string).collect();
-    format!("{{\"apiVersion\": \"v1\", \"kind\": \"List\", \"items\": [\n{}\n]}}\n", lines.join(",\n"))
+    format!("{{\"apiVersion\": \"v1\", \"kind\": \"List\", \"items\": {}}}\n", lines(items).trim_end())
 }

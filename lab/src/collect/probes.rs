@@ -6,7 +6,7 @@ use diagnoser::Subject;
 use futures::future::{join_all, try_join_all};
 use serde_json::Value;
 
-use super::{Part, pretty};
+use super::{Part, lines};
 use crate::{
     LabError,
     rigs::{Live, WORKLOAD, inside, kind_of, lines_of, pod_subject, running_container},
@@ -37,7 +37,7 @@ pub(super) async fn collect(live: &Live) -> Result<Part, LabError> {
         let text = |key: &str| probe[key].as_str().unwrap_or_default().to_owned();
         (text("kind"), text("from"), text("target"), text("method"), text("time"))
     });
-    part.files.insert("probes.json".to_owned(), pretty(&Value::Array(probes)));
+    part.files.insert("probes.json".to_owned(), lines(&probes));
     Ok(part)
 }
 

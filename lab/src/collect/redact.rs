@@ -23,7 +23,25 @@ pub(super) fn redact(object: &mut Value) {
             annotations.remove(LAST_APPLIED);
         }
     }
+    match object["kind"].as_str() {
+        Some("Event") => bookkeeping(object),
+        Some("Node") => drop(object["status"].as_object_mut().and_then(|status| status.remove("images"))),
+        Some("ConfigMap") if object["metadata"]["name"] == "kube-root-ca.crt" => object["data"] = Value::Null,
+        _ => {}
+    }
     environment(object);
+}
+
+/// What an event keeps for the API server's own sake.
+fn bookkeeping(event: &mut Value) {
+    let mut remove = |place: &str, keys: &[&str]| {
+        if let Some(map) = event.pointer_mut(place).and_then(Value::as_object_mut) {
+            keys.iter().for_each(|key| drop(map.remove(*key)));
+        }
+    };
+    remove("", &["reportingComponent", "reportingInstance"]);
+    remove("/metadata", &["resourceVersion", "uid"]);
+    remove("/involvedObject", &["apiVersion", "resourceVersion"]);
 }
 
 /// Values of environment variables with telling names, wherever a container is described.

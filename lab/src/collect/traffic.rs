@@ -1,16 +1,16 @@
 //! `traffic.jsonl`: the access logs of all hops in one form. Each line says which form it has, so nothing is configured.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use jiff::{Timestamp, ToSpan};
 use serde_json::{Map, Value, json};
 
 use crate::replay::Files;
 
-/// The requests in these logs, in the order of time.
-pub(super) fn from_logs(logs: &Files, objects: &[Value]) -> String {
+/// The requests in these logs, in the order of time: the last `most` of them, each with what every hop logged of it.
+pub(super) fn from_logs(logs: &Files, objects: &[Value], most: usize) -> String {
     let places = places(objects);
-    let mut records: Vec<(Option<Timestamp>, String)> = vec![];
+    let mut records: Vec<(Option<Timestamp>, Value)> = vec![];
     for (file, text) in logs.iter().filter(|(file, _)| !file.ends_with(".previous.txt")) {
         let mut names = file.trim_start_matches("logs/").split('_');
         let (Some(namespace), Some(pod)) = (names.next(), names.next()) else { continue };
@@ -21,12 +21,29 @@ pub(super) fn from_logs(logs: &Files, objects: &[Value]) -> String {
             };
             record.insert("pod".to_owned(), pod.clone().into());
             record.insert("zone".to_owned(), places.get(&pod).cloned().unwrap_or(Value::Null));
+            record.retain(|_, value| !value.is_null() && value != "");
             let time = record.get("time").and_then(Value::as_str).and_then(|time| time.parse().ok());
-            records.push((time, Value::Object(record).to_string()));
+            records.push((time, Value::Object(record)));
         }
     }
-    records.sort();
-    records.into_iter().map(|(_, line)| line + "\n").collect()
+    records.sort_by_cached_key(|(time, record)| (*time, record.to_string()));
+    let mut last = HashSet::new();
+    let kept = records.iter().rev().filter(|(_, record)| match record["id"].as_str() {
+        Some(id) if last.len() < most => {
+            last.insert(id.to_owned());
+            true
+        }
+        Some(id) => last.contains(id),
+        None => true,
+    });
+    let mut lines: Vec<String> = kept.map(|(_, record)| format!("{record}\n")).collect();
+    lines.reverse();
+    lines.concat()
+}
+
+/// Whether a line of a log is a request, which stands in `traffic.jsonl`.
+pub(super) fn is_request(line: &str) -> bool {
+    serde_json::from_str(line).ok().is_some_and(|line: Value| normal(&line).is_some())
 }
 
 /// The zone of every pod, by `namespace/name`.
@@ -162,7 +179,7 @@ mod tests {
             json!({"kind": "Pod", "metadata": {"namespace": "s", "name": "web-1"}, "spec": {"nodeName": "n"}}),
         ];
         let lines: Vec<Value> =
-            from_logs(&logs, &objects).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+            from_logs(&logs, &objects, 100).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!(lines.len(), 4);
         let of = |hop: &str| lines.iter().find(|line| line["hop"] == hop).unwrap();
         assert_eq!(of("edge")["time"], "2026-11-23T09:00:00.25Z");

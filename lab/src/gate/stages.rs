@@ -25,6 +25,9 @@ const BITES: Duration = Duration::from_secs(30);
 const FAILING: usize = 10;
 /// ... or, for a control, how many that succeeded.
 const SUCCEEDING: usize = 20;
+/// How many requests are kept in the evidence at least, and how many more than were waited for.
+const KEPT: usize = 160;
+const MORE: usize = 60;
 /// How long they may take, or ...
 const TRAFFIC: Duration = Duration::from_secs(20);
 /// ... how long each may, where many are waited for.
@@ -119,7 +122,7 @@ impl<'a> Injected<'a> {
                     Err(LabError::Live { .. }) if !control => {}
                     other => other?,
                 }
-                futures::try_join!(collect::evidence(&run.live, run.begun), collect::components(&run.live))
+                futures::try_join!(collect::evidence(&run.live, run.begun, KEPT.max(wanted + MORE)), collect::components(&run.live))
             })
             .await?;
         let meta = Meta {
