@@ -5,7 +5,10 @@ set -euo pipefail
 [ "${1:-}" = postgres ] && shift
 as_postgres() { setpriv --reuid=postgres --regid=postgres --clear-groups "$@"; }
 if [ ! -s "$PGDATA/PG_VERSION" ]; then
-  as_postgres initdb -D "$PGDATA" -A scram-sha-256 --auth-local=trust --pwfile=<(printf %s "${POSTGRES_PASSWORD:?}") >/dev/null
+  # A file of its own: what /dev/fd leads to belongs to root, and initdb is not.
+  secret=$(mktemp) && chown postgres "$secret" && printf %s "${POSTGRES_PASSWORD:?}" >"$secret"
+  as_postgres initdb -D "$PGDATA" -A scram-sha-256 --auth-local=trust --pwfile="$secret" >/dev/null
+  rm "$secret"
   echo "host all all all scram-sha-256" >>"$PGDATA/pg_hba.conf"
   as_postgres pg_ctl -D "$PGDATA" -o "-c listen_addresses='' -c fsync=off" -w -s start
   database=${POSTGRES_DB:-postgres}

@@ -56,8 +56,10 @@ pub fn run(root: &Root, scenarios: &[Scenario], jobs: usize, watcher: &dyn Watch
             scope.spawn(move || work.all_at(place, session));
         }
     });
-    *lock(&work.queue) = exclusive.into();
-    work.all_at(0, &session);
+    if !work.interrupted.load(Ordering::Relaxed) {
+        *lock(&work.queue) = exclusive.into();
+        work.all_at(0, &session);
+    }
     if work.interrupted.load(Ordering::Relaxed) {
         return Err(LabError::Interrupted);
     }

@@ -14,6 +14,8 @@ use crate::{
 
 /// How long a symptom may take to show.
 const SHOWS: Duration = Duration::from_secs(45);
+/// How long one may that comes to a share of the requests: it may come and go by the minute.
+const SHARE_SHOWS: Duration = Duration::from_secs(120);
 /// How long a node may take to be seen not ready: its lease runs out after 40 s (--node-monitor-grace-period).
 const NODE_SHOWS: Duration = Duration::from_secs(90);
 /// How often in a row it must be seen.
@@ -31,7 +33,8 @@ pub(super) async fn assert(run: &Run<'_>) -> Result<Option<String>, LabError> {
 
 async fn of_request(live: &Live, expected: &HttpSymptom) -> Result<String, LabError> {
     let (mut row, mut matched, mut made) = (0, 0, 0);
-    until(&format!("the symptom {expected}"), SHOWS, async || {
+    let limit = if expected.share.is_some() { SHARE_SHOWS } else { SHOWS };
+    until(&format!("the symptom {expected}"), limit, async || {
         let probes = checks::fetch(live, &[expected]).await?;
         let Some(probe) = probes.first() else { return Ok(Now::NotYet("no result".to_owned())) };
         let matches = checks::matches(expected, probe);
