@@ -4,11 +4,14 @@ mod application_crash;
 mod application_error;
 #[allow(dead_code)] // until the causes that use it are here
 mod claims;
+mod cluster_dns_down;
+mod cluster_dns_misconfigured;
 mod configmap_missing;
 mod conntrack_table_full;
 mod container_command_invalid;
 mod container_runtime_stopped;
 mod containers;
+mod corefile;
 mod disk_full;
 mod endpoint_address_stale;
 mod duplicate_ingress;
@@ -29,6 +32,7 @@ mod kubelet_probes;
 mod kubelet_stopped;
 mod listen_loopback_only;
 mod liveness_probe_misconfigured;
+mod lookups;
 mod makers;
 mod malformed_response;
 mod memory_limit_exceeded;
@@ -47,6 +51,7 @@ mod node_firewall_drop;
 mod node_selector_unmatched;
 mod node_services;
 mod node_taint_not_tolerated;
+mod pod_dns_policy;
 mod policies;
 mod process_not_listening;
 mod pulls;
@@ -64,6 +69,7 @@ mod secret_missing;
 mod served;
 mod service_account_missing;
 mod service_named_port_missing;
+mod service_name_wrong;
 mod service_port_mismatch;
 mod service_selector_mismatch;
 mod settings;
@@ -87,6 +93,8 @@ pub fn all() -> &'static [&'static dyn Cause] {
     &[
         &application_crash::ApplicationCrash,
         &application_error::ApplicationError,
+        &cluster_dns_down::ClusterDnsDown,
+        &cluster_dns_misconfigured::ClusterDnsMisconfigured,
         &configmap_missing::ConfigmapMissing,
         &conntrack_table_full::ConntrackTableFull,
         &container_command_invalid::ContainerCommandInvalid,
@@ -125,12 +133,14 @@ pub fn all() -> &'static [&'static dyn Cause] {
         &process_not_listening::ProcessNotListening,
         &readiness_probe_wrong_path::ReadinessProbeWrongPath,
         &readiness_probe_wrong_port::ReadinessProbeWrongPort,
+        &pod_dns_policy::PodDnsPolicy,
         &resource_quota_exceeded::ResourceQuotaExceeded,
         &response_header_too_large::ResponseHeaderTooLarge,
         &scaled_to_zero::ScaledToZero,
         &secret_missing::SecretMissing,
         &service_account_missing::ServiceAccountMissing,
         &service_named_port_missing::ServiceNamedPortMissing,
+        &service_name_wrong::ServiceNameWrong,
         &service_port_mismatch::ServicePortMismatch,
         &service_selector_mismatch::ServiceSelectorMismatch,
         &slow_database_query::SlowDatabaseQuery,

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::{
     Case, Finding, Lack, State,
     flows::{Flow, Flows, tried},
+    lookups,
 };
 use crate::{
     diagnosis::Change,
@@ -228,14 +229,11 @@ pub(super) fn silence(case: &Case<'_, '_>, stopped: &[&Stopped], flows: &Flows) 
     effects.into_iter().collect()
 }
 
-/// What pods produce whose look-ups are stopped: they answer errors, and no name resolves for them.
+/// What pods produce whose look-ups are stopped.
 pub(super) fn nameless<'a>(model: &Model<'_>, pods: impl IntoIterator<Item = &'a Subject>) -> Vec<(Subject, Mode)> {
-    let mut effects = BTreeSet::new();
-    for pod in pods {
-        effects.extend(model.names_asked(pod).into_iter().map(|name| (name, Mode::Unresolved)));
-        effects.insert((pod.clone(), Mode::Errors));
-    }
-    effects.into_iter().collect()
+    let pods: BTreeSet<&Subject> = pods.into_iter().collect();
+    let pods: Vec<&Object> = pods.into_iter().filter_map(|pod| model.object(pod)).collect();
+    lookups::effects(model, &pods, |_| true)
 }
 
 /// Stopped look-ups of pods that the policy lets out to nobody they connect to: there it is not the names that were forgotten.

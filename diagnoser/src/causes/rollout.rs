@@ -12,6 +12,7 @@ use crate::{
     evidence::{Citation, Object},
     model::{Model, is_down},
     subject::Subject,
+    symptoms::now,
 };
 
 /// The template before the current one, and where it stands.
@@ -87,6 +88,16 @@ impl Earlier<'_> {
             .map(|pod| pod.subject().clone())
             .collect()
     }
+}
+
+/// The change that lets the pods of a workload start anew, as `kubectl rollout restart` does.
+pub(super) fn restart(model: &Model<'_>, workload: &Subject) -> Option<Change> {
+    const RESTARTED: &str = "/spec/template/metadata/annotations/kubectl.kubernetes.io~1restartedAt";
+    let object = model.object(workload)?;
+    object.get("/spec/template")?;
+    let from = object.get(RESTARTED).cloned().unwrap_or(Value::Null);
+    let now = now(model.evidence).map_or("now".to_owned(), |now| now.to_string());
+    Some(Change::Set { object: workload.clone(), path: RESTARTED.to_owned(), from, to: now.into() })
 }
 
 /// The number of a revision, counted up with every rollout.

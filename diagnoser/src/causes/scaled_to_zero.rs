@@ -25,6 +25,7 @@ use crate::{
     evidence::{Citation, Fact, Object},
     model::{Model, Relation},
     propagation::Mode,
+    subject::Subject,
 };
 
 /// See the module's comment.
@@ -43,6 +44,10 @@ impl Cause for ScaledToZero {
         let objects = &case.model.evidence.objects;
         let workloads = ["deployment", "statefulset"].into_iter().flat_map(|kind| objects.of_kind(kind));
         let idle = workloads.filter(|workload| workload.number("/spec/replicas") == Some(0));
+        // The cluster's DNS without a pod is a cause of its own.
+        let dns = case.model.dns().map(|dns| dns.subject());
+        let of_dns = |(service, _): &(Subject, Relation)| Some(service) == dns;
+        let idle = idle.filter(|workload| !case.model.dependents(workload.subject()).iter().any(of_dns));
         let findings = idle.map(|workload| Finding {
             subject: workload.subject().clone(),
             effects: vec![(workload.subject().clone(), Mode::Down)],

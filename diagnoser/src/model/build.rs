@@ -101,12 +101,7 @@ impl Model<'_> {
         let Some(dns) = dns::service(&evidence.objects) else { return };
         let cited = dns.cite("/spec/selector", "the cluster's DNS");
         for pod in evidence.objects.of_kind("pod") {
-            let host_network = pod.get("/spec/hostNetwork").is_some_and(|value| value == true);
-            let asks = match pod.text("/spec/dnsPolicy") {
-                None | Some("ClusterFirst") => !host_network,
-                Some(policy) => policy == "ClusterFirstWithHostNet",
-            };
-            if asks && !self.dependencies(dns.subject()).iter().any(|edge| edge.to == *pod.subject()) {
+            if dns::asks(pod, dns) && !self.dependencies(dns.subject()).iter().any(|edge| edge.to == *pod.subject()) {
                 self.add(pod.subject(), dns.subject(), Relation::ResolvesBy, cited.clone());
             }
         }
@@ -190,7 +185,7 @@ impl Model<'_> {
 }
 
 /// The values of a pod's environment, command and arguments, with their places.
-fn settings(pod: &Object) -> Vec<(String, &str)> {
+pub(crate) fn settings(pod: &Object) -> Vec<(String, &str)> {
     let mut found = Vec::new();
     for (c, container) in pod.list("/spec/containers").iter().enumerate() {
         for (e, variable) in container["env"].as_array().into_iter().flatten().enumerate() {
@@ -210,7 +205,7 @@ fn settings(pod: &Object) -> Vec<(String, &str)> {
 }
 
 /// Words of a setting that are written like addresses: after `://`, or `host:port`. A bare word is no address.
-fn addresses_in(text: &str) -> impl Iterator<Item = &str> {
+pub(crate) fn addresses_in(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c: char| c.is_whitespace() || matches!(c, ',' | ';' | '"' | '\'' | '=' | '@')).filter_map(|word| {
         if let Some((_, rest)) = word.split_once("://") {
             return rest.split(['/', '?', '#']).next();

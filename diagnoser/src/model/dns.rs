@@ -2,9 +2,10 @@
 
 use std::{collections::BTreeSet, net::IpAddr};
 
-use super::{Model, Relation};
+use super::Model;
 use crate::{
     evidence::{Object, Objects},
+    policy::in_host_network,
     subject::Subject,
 };
 
@@ -34,9 +35,35 @@ impl<'e> Model<'e> {
         let names = hosts.filter(|host| host.parse::<IpAddr>().is_err()).map(|name| Subject::global("name", &name));
         names.chain(self.names_requested(pod)).collect()
     }
+}
 
-    /// Whether a pod looks names up in the cluster's DNS.
-    pub fn asks_dns(&self, pod: &Subject) -> bool {
-        self.dependencies(pod).iter().any(|edge| edge.relation == Relation::ResolvesBy)
+/// Whom a pod asks for names, by its settings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Resolver<'a> {
+    /// The cluster's DNS.
+    Cluster,
+    /// The resolver of its node.
+    Node,
+    /// These servers, and nobody else.
+    Own(Vec<&'a str>),
+}
+
+/// Whom a pod asks (core/v1 DNSPolicy): `ClusterFirst` is the default, and in the node's network it means the node's resolver.
+pub fn resolver(pod: &Object) -> Resolver<'_> {
+    let servers = || pod.list("/spec/dnsConfig/nameservers").iter().filter_map(serde_json::Value::as_str).collect();
+    match pod.text("/spec/dnsPolicy") {
+        None | Some("ClusterFirst") if in_host_network(pod) => Resolver::Node,
+        None | Some("ClusterFirst" | "ClusterFirstWithHostNet") => Resolver::Cluster,
+        Some("None") => Resolver::Own(servers()),
+        Some(_) => Resolver::Node,
+    }
+}
+
+/// Whether a pod asks the Service of the cluster's DNS, if only by its address.
+pub(super) fn asks(pod: &Object, dns: &Object) -> bool {
+    match resolver(pod) {
+        Resolver::Cluster => true,
+        Resolver::Node => false,
+        Resolver::Own(servers) => dns.text("/spec/clusterIP").is_some_and(|address| servers.contains(&address)),
     }
 }

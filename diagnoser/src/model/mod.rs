@@ -8,6 +8,8 @@ mod workload;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub(crate) use build::{addresses_in, settings};
+pub use dns::{Resolver, resolver};
 pub use endpoints::Endpoint;
 pub use workload::{is_down, is_ready, is_restarting, is_running};
 
