@@ -32,7 +32,7 @@ base_rules() {
   $ipt -t nat -C POSTROUTING -m addrtype ! --dst-type LOCAL -j LAB-MASQ 2>/dev/null ||
     $ipt -t nat -A POSTROUTING -m addrtype ! --dst-type LOCAL -j LAB-MASQ
   $ipt -N NETPOL 2>/dev/null
-  for hook in FORWARD INPUT; do $ipt -C $hook -j NETPOL 2>/dev/null || $ipt -I $hook -j NETPOL; done
+  $ipt -C FORWARD -j NETPOL 2>/dev/null || $ipt -I FORWARD -j NETPOL
 }
 
 policy_rules() {
