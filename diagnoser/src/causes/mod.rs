@@ -13,8 +13,8 @@ mod container_runtime_stopped;
 mod containers;
 mod corefile;
 mod disk_full;
-mod endpoint_address_stale;
 mod duplicate_ingress;
+mod endpoint_address_stale;
 mod exchange;
 mod flows;
 mod image_registry_unreachable;
@@ -68,8 +68,8 @@ mod scheduling;
 mod secret_missing;
 mod served;
 mod service_account_missing;
-mod service_named_port_missing;
 mod service_name_wrong;
+mod service_named_port_missing;
 mod service_port_mismatch;
 mod service_selector_mismatch;
 mod settings;
@@ -130,17 +130,17 @@ pub fn all() -> &'static [&'static dyn Cause] {
         &node_firewall_drop::NodeFirewallDrop,
         &node_selector_unmatched::NodeSelectorUnmatched,
         &node_taint_not_tolerated::NodeTaintNotTolerated,
+        &pod_dns_policy::PodDnsPolicy,
         &process_not_listening::ProcessNotListening,
         &readiness_probe_wrong_path::ReadinessProbeWrongPath,
         &readiness_probe_wrong_port::ReadinessProbeWrongPort,
-        &pod_dns_policy::PodDnsPolicy,
         &resource_quota_exceeded::ResourceQuotaExceeded,
         &response_header_too_large::ResponseHeaderTooLarge,
         &scaled_to_zero::ScaledToZero,
         &secret_missing::SecretMissing,
         &service_account_missing::ServiceAccountMissing,
-        &service_named_port_missing::ServiceNamedPortMissing,
         &service_name_wrong::ServiceNameWrong,
+        &service_named_port_missing::ServiceNamedPortMissing,
         &service_port_mismatch::ServicePortMismatch,
         &service_selector_mismatch::ServiceSelectorMismatch,
         &slow_database_query::SlowDatabaseQuery,
