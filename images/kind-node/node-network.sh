@@ -11,7 +11,7 @@ ipt=iptables-nft
 [ "$(rules_of iptables-legacy)" -gt "$(rules_of iptables-nft)" ] && ipt=iptables-legacy
 
 api() {
-  curl -sS --fail --max-time 10 --cacert $account/ca.crt -H "Authorization: Bearer $(cat $account/token)" "https://$server$1"
+  curl -sS --fail --max-time 10 --cacert $account/ca.crt -H "Authorization: Bearer $(<$account/token)" "https://$server$1"
 }
 
 write_cni_config() {
@@ -35,8 +35,12 @@ base_rules() {
   $ipt -C FORWARD -j NETPOL 2>/dev/null || $ipt -I FORWARD -j NETPOL
 }
 
+# Without a policy there is nothing to compute, and the pods need not be listed.
+NONE='"items":[]'
 policy_rules() {
-  { api /api/v1/pods && api /api/v1/namespaces && api /apis/networking.k8s.io/v1/networkpolicies; } |
+  local policies
+  policies=$(api /apis/networking.k8s.io/v1/networkpolicies) || return
+  { if [[ $policies == *"$NONE"* ]]; then echo "{$NONE}{$NONE}"; else api /api/v1/pods && api /api/v1/namespaces; fi && echo "$policies"; } |
     jq -s --arg node "$NODE_NAME" '{node:$node,pods:.[0],namespaces:.[1],policies:.[2]}' | jq -rf /usr/local/lib/netpol.jq
 }
 
