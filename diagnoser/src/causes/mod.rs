@@ -2,7 +2,6 @@
 
 mod application_crash;
 mod application_error;
-#[allow(dead_code)] // until the causes that use it are here
 mod claims;
 mod cluster_dns_down;
 mod cluster_dns_misconfigured;
@@ -14,6 +13,7 @@ mod containers;
 mod corefile;
 mod disk_full;
 mod duplicate_ingress;
+mod edge_rule_blocks_request;
 mod endpoint_address_stale;
 mod exchange;
 mod flows;
@@ -43,18 +43,23 @@ mod mesh_passthrough;
 mod mesh_route;
 mod mesh_subset_missing;
 mod mesh_virtual_service_host_missing;
+mod name_resolves_to_wrong_address;
 mod network_policy_blocks_dns;
 mod network_policy_denies_egress;
 mod network_policy_denies_ingress;
 mod network_policy_wrong_port;
+mod nginx;
 mod node_firewall_drop;
 mod node_selector_unmatched;
 mod node_services;
 mod node_taint_not_tolerated;
+mod own_config;
 mod pod_dns_policy;
 mod policies;
 mod process_not_listening;
 mod pulls;
+mod rate_limited;
+mod rbac_forbidden;
 mod readiness_probe_wrong_path;
 mod readiness_probe_wrong_port;
 mod reference;
@@ -80,7 +85,10 @@ mod storage_class_missing;
 mod stuck;
 mod volume_claim_unmatched;
 mod ways;
+#[allow(dead_code)] // until the causes that use it are here
 
+#[allow(dead_code)] // until the causes that use it are here
+#[allow(dead_code)] // until the causes that use it are here
 pub use reference::{Reference, reference, references};
 
 use crate::{
@@ -101,6 +109,7 @@ pub fn all() -> &'static [&'static dyn Cause] {
         &container_runtime_stopped::ContainerRuntimeStopped,
         &disk_full::DiskFull,
         &duplicate_ingress::DuplicateIngress,
+        &edge_rule_blocks_request::EdgeRuleBlocksRequest,
         &endpoint_address_stale::EndpointAddressStale,
         &image_registry_unreachable::ImageRegistryUnreachable,
         &image_tag_missing::ImageTagMissing,
@@ -123,6 +132,7 @@ pub fn all() -> &'static [&'static dyn Cause] {
         &mesh_passthrough::MeshPassthrough,
         &mesh_subset_missing::MeshSubsetMissing,
         &mesh_virtual_service_host_missing::MeshVirtualServiceHostMissing,
+        &name_resolves_to_wrong_address::NameResolvesToWrongAddress,
         &network_policy_blocks_dns::NetworkPolicyBlocksDns,
         &network_policy_denies_egress::NetworkPolicyDeniesEgress,
         &network_policy_denies_ingress::NetworkPolicyDeniesIngress,
@@ -132,6 +142,8 @@ pub fn all() -> &'static [&'static dyn Cause] {
         &node_taint_not_tolerated::NodeTaintNotTolerated,
         &pod_dns_policy::PodDnsPolicy,
         &process_not_listening::ProcessNotListening,
+        &rate_limited::RateLimited,
+        &rbac_forbidden::RbacForbidden,
         &readiness_probe_wrong_path::ReadinessProbeWrongPath,
         &readiness_probe_wrong_port::ReadinessProbeWrongPort,
         &resource_quota_exceeded::ResourceQuotaExceeded,

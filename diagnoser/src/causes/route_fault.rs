@@ -67,51 +67,52 @@ pub(super) fn findings<'e>(
     modes: &[Mode],
     hold: impl Fn(&Fault<'e>, &Asked) -> Option<Held>,
 ) -> Vec<Finding> {
-    let mut held: BTreeMap<Subject, Finding> = BTreeMap::new();
-    let mut rest = Vec::new();
-    for symptom in case.symptoms {
-        let Some(asked) = symptom.asked() else { continue };
-        let Some(judged) = judge(case.model, symptom, &asked) else { continue };
-        let effects: Vec<(Subject, Mode)> = modes.iter().map(|mode| (asked.subject(), *mode)).collect();
-        let name = Subject::global("name", &asked.host);
-        let state = match judged {
+    let found = case.symptoms.iter().filter_map(|symptom| {
+        let asked = symptom.asked()?;
+        let effects = modes.iter().map(|mode| (asked.subject(), *mode)).collect();
+        let (subject, state) = match judge(case.model, symptom, &asked)? {
             Judged::Fault(fault, mut evidence) => match hold(&fault, &asked) {
                 Some(one) => {
                     evidence.extend(one.evidence);
                     let fix = Fix { summary: one.summary, patch: one.patch };
-                    let proof = Proof { evidence, fix, wants: vec![], changed: None };
-                    add(&mut held, one.subject, effects, proof);
-                    continue;
+                    (one.subject, State::Holds(Box::new(Proof { evidence, fix, wants: vec![], changed: None })))
                 }
-                None => State::excluded(fault.says(), evidence),
+                None => (asked.name(), State::excluded(fault.says(), evidence)),
             },
-            Judged::Lacking(lacks) => State::Undecided(lacks),
-            Judged::Fine(because, evidence) => State::excluded(because, evidence),
+            Judged::Lacking(lacks) => (asked.name(), State::Undecided(lacks)),
+            Judged::Fine(because, evidence) => (asked.name(), State::excluded(because, evidence)),
         };
-        rest.push(Finding { subject: name, effects, state });
-    }
-    held.into_values().chain(rest).collect()
+        Some(Finding { subject, effects, state })
+    });
+    merged(found)
 }
 
-/// One more request that suffers from the same.
-fn add(held: &mut BTreeMap<Subject, Finding>, subject: Subject, effects: Vec<(Subject, Mode)>, proof: Proof) {
-    let Some(known) = held.get_mut(&subject) else {
-        let state = State::Holds(Box::new(proof));
-        held.insert(subject.clone(), Finding { subject, effects, state });
-        return;
-    };
-    known.effects.extend(effects);
-    if let State::Holds(whole) = &mut known.state {
-        whole.evidence.extend(proof.evidence);
-        if whole.fix.summary != proof.fix.summary {
-            whole.fix.summary = format!("{}; {}", whole.fix.summary, proof.fix.summary);
+/// One finding a subject of what is proven, for all the kinds of request that suffer from it.
+pub(super) fn merged(found: impl Iterator<Item = Finding>) -> Vec<Finding> {
+    let mut held: BTreeMap<Subject, Finding> = BTreeMap::new();
+    let mut rest = Vec::new();
+    for finding in found {
+        let State::Holds(more) = finding.state else {
+            rest.push(finding);
+            continue;
+        };
+        let known = held.entry(finding.subject.clone()).or_insert_with(|| {
+            let proof = Proof { evidence: vec![], fix: more.fix.clone(), wants: vec![], changed: None };
+            Finding { subject: finding.subject, effects: vec![], state: State::Holds(Box::new(proof)) }
+        });
+        known.effects.extend(finding.effects);
+        let State::Holds(whole) = &mut known.state else { continue };
+        whole.evidence.extend(more.evidence);
+        if !whole.fix.summary.contains(&more.fix.summary) {
+            whole.fix.summary = format!("{}; {}", whole.fix.summary, more.fix.summary);
         }
-        for change in proof.fix.patch {
+        for change in more.fix.patch {
             if !whole.fix.patch.contains(&change) {
                 whole.fix.patch.push(change);
             }
         }
     }
+    held.into_values().chain(rest).collect()
 }
 
 impl Fault<'_> {
@@ -131,6 +132,16 @@ impl Fault<'_> {
     }
 }
 
+/// The rule of an Ingress that a controller should follow for this kind of request, where there is one and its backend exists.
+pub(super) fn follows_a_rule(model: &Model<'_>, asked: &Asked) -> Option<Citation> {
+    let rules = routing::rules(model);
+    let rule = fitting(&rules, asked).into_iter().find(|rule| {
+        routing::class(model, rule.ingress) == Fact::Seen(Class::Known) && missing_port(model, rule).is_none()
+    })?;
+    model.object(&rule.service()?)?;
+    Some(rule.ingress.cite(&rule.pointer, format!("is for {}", rule.says())))
+}
+
 /// Judges one kind of failing request; `None` where routing could not produce what was seen.
 fn judge<'e>(model: &Model<'e>, symptom: &Symptom, asked: &Asked) -> Option<Judged<'e>> {
     let Observation::Status(status, _) = symptom.seen else { return None };
@@ -142,6 +153,16 @@ fn judge<'e>(model: &Model<'e>, symptom: &Symptom, asked: &Asked) -> Option<Judg
     }
     let way = Way { model, symptom, asked, rules: routing::rules(model), before: served_before(model, asked) };
     way.judge(status)
+}
+
+/// The ports of a rule's Service, where the one that the rule names is not among them.
+fn missing_port(model: &Model<'_>, rule: &Rule<'_>) -> Option<String> {
+    let object = model.object(&rule.service()?)?;
+    let ports = object.list("/spec/ports");
+    let has = ports.iter().any(|port| port["port"] == *rule.port() || port["name"] == *rule.port());
+    let external = object.text("/spec/type") == Some("ExternalName");
+    let known: Vec<String> = ports.iter().map(|port| port["port"].to_string()).collect();
+    (!has && !external && !known.is_empty() && !rule.port().is_null()).then(|| known.join(", "))
 }
 
 /// One kind of failing request and what is known of its way.
@@ -160,7 +181,7 @@ impl<'e> Way<'_, 'e> {
         let class = |rule: &&Rule<'e>| routing::class(self.model, rule.ingress);
         let taken_up = fit.iter().copied().find(|rule| class(rule) == Fact::Seen(Class::Known));
         if let Some(rule) = taken_up
-            && !matches!(word, Word::Application(_) | Word::Edge(_) | Word::Elsewhere(_))
+            && !matches!(word, Word::Application(_) | Word::Edge(..) | Word::Elsewhere(_))
             && let Some(judged) = self.backend_exists(rule)
         {
             return Some(judged);
@@ -172,10 +193,10 @@ impl<'e> Way<'_, 'e> {
             Word::Application(pods) => Some(self.said_by_application(&pods, &fit)),
             _ if status != 404 => None,
             Word::Nobody(why) => Some(Judged::Lacking(vec![lack_traffic(why)])),
-            Word::Edge(cited) | Word::Elsewhere(cited) => {
+            Word::Edge(cited, _) | Word::Elsewhere(cited) => {
                 Some(Judged::Fine("it never came to the ingress controller".to_owned(), vec![cited]))
             }
-            Word::Controller(cited) => Some(self.said_by_controller(taken_up, &fit, cited)),
+            Word::Controller(cited, _) => Some(self.said_by_controller(taken_up, &fit, cited)),
         }
     }
 
@@ -190,15 +211,10 @@ impl<'e> Way<'_, 'e> {
                 Fact::Seen(()) => Judged::Fault(Fault::Backend(rule.clone(), self.before.clone()), vec![cited]),
             });
         };
-        let ports = object.list("/spec/ports");
-        let has = ports.iter().any(|port| port["port"] == *rule.port() || port["name"] == *rule.port());
-        let external = object.text("/spec/type") == Some("ExternalName");
-        if has || external || ports.is_empty() || rule.port().is_null() {
-            return None;
-        }
-        let known: Vec<String> = ports.iter().map(|port| port["port"].to_string()).collect();
-        let cited = vec![cited, object.cite("/spec/ports", format!("{service} has the ports {}", known.join(", ")))];
-        Some(Judged::Fault(Fault::Port(rule.clone()), cited))
+        missing_port(self.model, rule).map(|ports| {
+            let evidence = vec![cited, object.cite("/spec/ports", format!("{service} has the ports {ports}"))];
+            Judged::Fault(Fault::Port(rule.clone()), evidence)
+        })
     }
 
     /// The controller answered by itself.

@@ -13,10 +13,10 @@ use crate::{
 /// Whose answer failing requests get.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Word {
-    /// The edge's own: it sent them nowhere.
-    Edge(Citation),
-    /// The ingress controller's own.
-    Controller(Citation),
+    /// The edge's own: it sent them nowhere. Its pods.
+    Edge(Citation, BTreeSet<Subject>),
+    /// The ingress controller's own. Its pods.
+    Controller(Citation, BTreeSet<Subject>),
     /// That of an application, in these pods.
     Application(BTreeSet<Subject>),
     /// That of somebody else: the hops that log requests did not see them.
@@ -119,9 +119,9 @@ pub(super) fn word(model: &Model<'_>, symptom: &Symptom) -> Word {
         let word = word_of(model, trace);
         let alike = |other: &Word| std::mem::discriminant(other) == std::mem::discriminant(&word);
         match words.iter_mut().find(|(_, known)| alike(known)) {
-            Some((count, Word::Application(pods))) => {
+            Some((count, Word::Application(pods) | Word::Edge(_, pods) | Word::Controller(_, pods))) => {
                 *count += 1;
-                if let Word::Application(more) = word {
+                if let Word::Application(more) | Word::Edge(_, more) | Word::Controller(_, more) = word {
                     pods.extend(more);
                 }
             }
@@ -147,10 +147,10 @@ fn word_of(model: &Model<'_>, trace: &Trace<'_>) -> Word {
         };
     }
     match trace.hops.iter().rfind(|(_, record)| (1..3).contains(&rank(record))) {
-        Some(line) if sent_to(line.1).is_none() => match line.1.hop.as_str() {
-            "ingress" => Word::Controller(cite(*line)),
-            _ => Word::Edge(cite(*line)),
-        },
+        Some(line) if sent_to(line.1).is_none() => {
+            let pods = line.1.pod().into_iter().collect();
+            if line.1.hop == "ingress" { Word::Controller(cite(*line), pods) } else { Word::Edge(cite(*line), pods) }
+        }
         Some((_, record)) if record.hop == "ingress" => {
             let to = sent_to(record).and_then(|upstream| model.resolve(upstream, None));
             match to {
@@ -207,6 +207,38 @@ pub(super) fn served_before(model: &Model<'_>, asked: &Asked) -> Option<Served> 
         let evidence = [ingress, application].into_iter().flatten().map(|line| cite(*line)).collect();
         Some(Served { service, through_ingress: ingress.is_some(), evidence })
     })
+}
+
+/// The Service that requests for a name come to first.
+pub(super) struct Front {
+    /// The Service.
+    pub service: Subject,
+    /// A record that shows it.
+    pub evidence: Citation,
+}
+
+/// Where requests for this name came to when they were last served well: by the address their client saw, or by the first
+/// hop that logged them.
+pub(super) fn front(model: &Model<'_>, asked: &Asked) -> Option<Front> {
+    let good = traces(model, |other| other.host == asked.host);
+    good.iter().rev().filter(|trace| trace.client.1.succeeded()).take(5 * WINDOW).find_map(|trace| {
+        let by_address = trace.client.1.address.as_deref().and_then(|address| model.resolve(address, None));
+        let first = || trace.hops.first().map_or(trace.client, |line| *line);
+        let by_hop = || services_of(model, &first().1.pod().into_iter().collect()).into_iter().next();
+        match by_address.filter(|service| service.is("service")) {
+            Some(service) => {
+                let says = format!("{} was answered by {service}", trace.client.1.what());
+                Some(Front { service, evidence: Citation::line("traffic.jsonl", trace.client.0 + 1, says) })
+            }
+            None => Some(Front { service: by_hop()?, evidence: cite(first()) }),
+        }
+    })
+}
+
+/// A record of this kind of request being served well.
+pub(super) fn was_served(model: &Model<'_>, asked: &Asked) -> Option<Citation> {
+    let good = traces(model, |other| other == asked);
+    good.iter().rfind(|trace| trace.client.1.succeeded()).map(|trace| cite(trace.client))
 }
 
 /// Whether requests of another kind go by this rule and are served well since the failing began.

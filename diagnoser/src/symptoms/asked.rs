@@ -44,6 +44,11 @@ impl Asked {
         Subject::global(KIND, &format!("{} {} {}", self.method, self.host, self.path))
     }
 
+    /// The name that was asked for.
+    pub fn name(&self) -> Subject {
+        Subject::global("name", &self.host)
+    }
+
     /// The kind of request that a subject is.
     pub fn of(subject: &Subject) -> Option<Self> {
         let mut words = Some(&subject.name).filter(|_| subject.is(KIND))?.splitn(3, ' ');
