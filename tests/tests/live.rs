@@ -80,7 +80,9 @@ fn scenarios_pass_their_gates_and_the_host_stays_as_it_was() {
     }
     let failures: Vec<_> = rows
         .iter()
-        .filter(|row| row["outcome"] != "exact" || row["seconds"].as_f64().is_none_or(|took| took > LIMIT.as_secs_f64()))
+        .filter(|row| {
+            row["outcome"] != "exact" || row["seconds"].as_f64().is_none_or(|took| took > LIMIT.as_secs_f64())
+        })
         .collect();
     assert!(failures.is_empty() && output.status.success(), "{failures:#?}");
     nothing_is_left();

@@ -36,7 +36,12 @@ fn scenarios_with_the_same_symptom_are_told_apart() {
         for (index, (one, said)) in members.iter().enumerate() {
             for (other, also_said) in &members[index + 1..] {
                 let same = one.truth == other.truth;
-                assert!(same || said != also_said, "{code}: {} and {} are both answered {said:?}", one.name, other.name);
+                assert!(
+                    same || said != also_said,
+                    "{code}: {} and {} are both answered {said:?}",
+                    one.name,
+                    other.name
+                );
             }
         }
     }

@@ -86,7 +86,6 @@ mod stuck;
 mod volume_claim_unmatched;
 mod ways;
 #[allow(dead_code)] // until the causes that use it are here
-
 #[allow(dead_code)] // until the causes that use it are here
 #[allow(dead_code)] // until the causes that use it are here
 pub use reference::{Reference, reference, references};

@@ -1,12 +1,15 @@
 //! `lab suite`: every scenario, scored together.
 
-use std::{process::ExitCode, time::Instant};
+use std::{path::PathBuf, process::ExitCode, time::Instant};
 
 use clap::Args as ClapArgs;
 
 use super::Format;
 use crate::{
-    LabError, exit, live_suite,
+    LabError,
+    events::Listener,
+    exit,
+    live_suite::{self, Done, Watcher},
     report::{self, json, suite_progress::SuiteProgress},
     root::Root,
     scenario::{self, PLACES, Scenario},
@@ -56,13 +59,9 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, LabError> {
     let scenarios = scenario::tagged(named, &args.tag)?;
     let suite = if args.live {
         let begun = Instant::now();
-        let progress = SuiteProgress::new(scenarios.len());
-        let runs = live_suite::run(&root, &scenarios, usize::from(args.jobs), &progress)?;
-        if args.record {
-            for run in runs.iter().filter_map(|done| done.result.as_ref().ok()) {
-                run.recording.save(&root.recordings().join(&run.recording.scenario.name))?;
-            }
-        }
+        let folder = args.record.then(|| root.recordings());
+        let recorder = Recorder { progress: SuiteProgress::new(scenarios.len()), folder };
+        let runs = live_suite::run(&root, &scenarios, usize::from(args.jobs), &recorder)?;
         Suite::of_runs(&runs, begun.elapsed().as_secs_f64())
     } else {
         Suite::replay(&root, &scenarios)
@@ -72,4 +71,25 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, LabError> {
         Format::Json => json::render(&suite.json()),
     });
     Ok(exit::as_expected(suite.is_exact()))
+}
+
+/// Shows what ends, and keeps it at once where it is to be kept: what comes after may fail.
+struct Recorder {
+    progress: SuiteProgress,
+    folder: Option<PathBuf>,
+}
+
+impl Watcher for Recorder {
+    fn of_run(&self, scenario: &str) -> Box<dyn Listener> {
+        self.progress.of_run(scenario)
+    }
+
+    fn done(&self, done: &Done) {
+        self.progress.done(done);
+        if let (Some(folder), Ok(run)) = (&self.folder, &done.result)
+            && let Err(error) = run.recording.save(&folder.join(&done.scenario.name))
+        {
+            tracing::error!("{} is not recorded: {error}", done.scenario.name);
+        }
+    }
 }

@@ -122,7 +122,10 @@ impl<'a> Injected<'a> {
                     Err(LabError::Live { .. }) if !control => {}
                     other => other?,
                 }
-                futures::try_join!(collect::evidence(&run.live, run.begun, KEPT.max(wanted + MORE)), collect::components(&run.live))
+                futures::try_join!(
+                    collect::evidence(&run.live, run.begun, KEPT.max(wanted + MORE)),
+                    collect::components(&run.live)
+                )
             })
             .await?;
         let meta = Meta {
