@@ -2,7 +2,8 @@
 //!
 //! # What it looks like
 //! A kind of request that was served is refused by another application, often with 404, although the Ingress it belongs to
-//! is unchanged and right. Which of the two is followed differs between controllers (nginx: the older one; Traefik: by name).
+//! is unchanged and right. Which of the two is followed differs between controllers (nginx: of equal paths the older;
+//! Traefik: the rule that is written longer, of equal ones either).
 //!
 //! # Confirm by hand
 //! `kubectl get ingress -A -o custom-columns=NS:.metadata.namespace,NAME:.metadata.name,AGE:.metadata.creationTimestamp,HOSTS:.spec.rules[*].host,PATHS:.spec.rules[*].http.paths[*].path`

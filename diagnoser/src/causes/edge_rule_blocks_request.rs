@@ -67,7 +67,7 @@ fn examine(model: &Model<'_>, symptom: &Symptom) -> Option<Finding> {
     };
     let configured = match files(model, &pods) {
         Ok(configured) => configured,
-        Err(lack) => return finding(name, State::Undecided(vec![lack])),
+        Err(lacks) => return finding(name, State::Undecided(lacks)),
     };
     for file in configured {
         let directives = nginx::parse(file.text);

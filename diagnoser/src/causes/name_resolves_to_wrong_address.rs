@@ -94,7 +94,7 @@ fn examine(model: &Model<'_>, symptom: &Symptom) -> Option<Finding> {
     }
     let evidence = vec![resolved, unseen, right.evidence.clone()];
     let (subject, proof) = match record(model, &asked) {
-        Err(lack) => return finding(asked.name(), State::Undecided(vec![lack])),
+        Err(lacks) => return finding(asked.name(), State::Undecided(lacks)),
         Ok(Some((file, pods, line))) => in_cluster(model, &asked, &right, file, &pods, line, evidence),
         Ok(None) => {
             let summary =
@@ -133,7 +133,7 @@ fn address_now(model: &Model<'_>, asked: &Asked) -> Option<(String, Citation)> {
 }
 
 /// Where the cluster's own DNS answers for this name: file, pods and place of the line.
-fn record<'e>(model: &Model<'e>, asked: &Asked) -> Result<Option<(File<'e>, BTreeSet<Subject>, usize)>, Lack> {
+fn record<'e>(model: &Model<'e>, asked: &Asked) -> Result<Option<(File<'e>, BTreeSet<Subject>, usize)>, Vec<Lack>> {
     let objects = &model.evidence.objects;
     let services = objects.in_namespace("service", "kube-system");
     let dns = services.filter(|service| service.map("/spec/selector").get("k8s-app") == Some(&"kube-dns"));

@@ -109,7 +109,7 @@ pub(super) fn answers<'d>(directives: &'d [Directive], asked: &Asked, status: u1
         let named = server.block.iter().filter(|d| d.name() == "server_name");
         named.flat_map(|d| d.words[1..].to_vec()).collect::<Vec<_>>()
     };
-    let by_name = servers.iter().copied().find(|server| names(server).iter().any(|name| *name == asked.host));
+    let by_name = servers.iter().copied().find(|server| names(server).contains(&asked.host));
     let server = by_name.or_else(|| servers.first().copied())?;
     within(&server.block, asked, status)
 }

@@ -43,14 +43,14 @@ impl File<'_> {
 }
 
 /// The files that these pods mount out of ConfigMaps, or what is missing of them.
-pub(super) fn files<'e>(model: &Model<'e>, pods: &BTreeSet<Subject>) -> Result<Vec<File<'e>>, Lack> {
+pub(super) fn files<'e>(model: &Model<'e>, pods: &BTreeSet<Subject>) -> Result<Vec<File<'e>>, Vec<Lack>> {
     let mut found: BTreeMap<(Subject, String), File<'e>> = BTreeMap::new();
     for pod in pods.iter().filter_map(|pod| model.object(pod)) {
         for name in mounted(pod) {
             let subject = Subject::namespaced("configmap", pod.namespace(), name);
             let Some(map) = model.object(&subject) else {
                 if let Fact::Missed(why) = model.evidence.listed("configmap", "configmaps") {
-                    return Err(Lack::objects("configmaps", Some(pod.namespace()), why));
+                    return Err(vec![Lack::objects("configmaps", Some(pod.namespace()), why)]);
                 }
                 continue;
             };

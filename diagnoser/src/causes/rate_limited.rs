@@ -64,7 +64,7 @@ fn examine(model: &Model<'_>, symptom: &Symptom) -> Option<Finding> {
     };
     let configured = match files(model, &pods) {
         Ok(configured) => configured,
-        Err(lack) => return finding(name, State::Undecided(vec![lack])),
+        Err(lacks) => return finding(name, State::Undecided(lacks)),
     };
     let Some((file, limit)) = configured.into_iter().find_map(|file| Some((file, limit(file, status)?))) else {
         return finding(name, State::excluded("no limit stands in the proxy's configuration", vec![cited]));
