@@ -1,9 +1,9 @@
 //! What the causes of bad and of late answers share: what every hop logged of one failing request, in the order in which the
 //! hops passed it on, and who stands behind a hop.
 
-use std::collections::BTreeSet;
+use std::{cmp::Ordering, collections::BTreeSet};
 
-use super::{Case, Lack, rollout};
+use super::{Case, Finding, Lack, State, rollout};
 use crate::{
     diagnosis::Fix,
     evidence::{Citation, Object, RequestRecord},
@@ -165,7 +165,29 @@ pub(super) fn back(model: &Model<'_>, workload: &Subject, otherwise: &str) -> (F
     (Fix { summary, patch: earlier.restore(model, &changed) }, cited)
 }
 
-/// The symptoms of requests, for which hops logged ids.
-pub(super) fn requests<'m>(case: &Case<'m, '_>) -> impl Iterator<Item = &'m Symptom> {
-    case.symptoms.iter().filter(|symptom| symptom.origin.as_ref().is_some_and(|origin| !origin.ids.is_empty()))
+/// Looks at every symptom of requests for which hops logged ids. What several kinds of request say of one subject is one
+/// finding: proven by any of them, undecided before it is ruled out.
+pub(super) fn of_each(case: &Case<'_, '_>, look: impl Fn(&Model<'_>, &Symptom) -> Option<Finding>) -> Vec<Finding> {
+    let weight = |state: &State| match state {
+        State::Holds(_) => 2,
+        State::Undecided(_) => 1,
+        State::Excluded { .. } => 0,
+    };
+    let mut found: Vec<Finding> = Vec::new();
+    let logged = |symptom: &&Symptom| symptom.origin.as_ref().is_some_and(|origin| !origin.ids.is_empty());
+    for finding in case.symptoms.iter().filter(logged).filter_map(|symptom| look(case.model, symptom)) {
+        let Some(known) = found.iter_mut().find(|known| known.subject == finding.subject) else {
+            found.push(finding);
+            continue;
+        };
+        match weight(&finding.state).cmp(&weight(&known.state)) {
+            Ordering::Greater => *known = finding,
+            Ordering::Equal => {
+                let more = finding.effects.into_iter().filter(|effect| !known.effects.contains(effect));
+                known.effects.extend(more.collect::<Vec<_>>());
+            }
+            Ordering::Less => {}
+        }
+    }
+    found
 }

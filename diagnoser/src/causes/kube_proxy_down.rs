@@ -188,7 +188,9 @@ fn leads_astray(model: &Model<'_>, service: &Object, node: &str, callers: &BTree
     for port in service.list("/spec/ports").iter().filter_map(|port| port["port"].as_u64()?.try_into().ok()) {
         let Some(destination) = service.text("/spec/clusterIP").and_then(|ip| ip.parse().ok()) else { continue };
         let packet = Packet { source: None, destination, port };
-        let mut first = rules.iter().filter(|rule| rule.chain == "KUBE-SERVICES" && rule.names(destination));
+        let mut first = rules
+            .iter()
+            .filter(|rule| rule.table.ends_with(" nat") && rule.chain == "KUBE-SERVICES" && rule.names(destination));
         let Some(rule) = first.find(|rule| rule.meets(packet) == Some(true)) else {
             let says = format!("no rule leads from {destination}:{port} to an endpoint");
             places.insert(0, Citation::new(Hosts::file(node, "nft"), "", says));
@@ -218,21 +220,21 @@ fn destinations<'r>(rules: &'r [Rule], chain: &str) -> Vec<(&'r str, &'r Rule)> 
     .collect()
 }
 
-/// Without the rules: whether pods answer at their own addresses where their Service does not, asked from the same place.
+/// Without the rules: whether the Service does not answer here, and its pods do when asked by their own addresses, or the
+/// Service does from other nodes.
 fn contrast(model: &Model<'_>, service: &Object, node: &str, callers: &BTreeSet<Subject>, why: &str) -> Astray {
     let pods: BTreeSet<&Subject> = model.selected_pods(service).into_iter().map(Object::subject).collect();
-    let probes = model.evidence.probes.iter().enumerate().filter(|(_, probe)| {
-        probe.from.as_ref().is_some_and(|from| callers.contains(from) && model.node_of(from) == Some(node))
-    });
+    let machine = model.evidence.machine(node);
     let (mut fails, mut answers) = (None, None);
-    for (index, probe) in probes {
-        match (probe.target(), probe.outcome) {
-            (Target::Object(to, _), Outcome::Timeout | Outcome::Refused | Outcome::Unreachable)
-                if to == *service.subject() =>
-            {
+    for (index, probe) in model.evidence.probes.iter().enumerate() {
+        let (Some(from), Target::Object(to, _)) = (&probe.from, probe.target()) else { continue };
+        let here = *from == machine || callers.contains(from) && model.node_of(from) == Some(node);
+        let to_service = to == *service.subject();
+        match probe.outcome {
+            Outcome::Timeout | Outcome::Refused | Outcome::Unreachable | Outcome::Failed if here && to_service => {
                 fails = Some(probe.cite(index));
             }
-            (Target::Object(to, _), Outcome::Connected | Outcome::Answered) if pods.contains(&to) => {
+            Outcome::Connected | Outcome::Answered if here && pods.contains(&to) || !here && to_service => {
                 answers = Some(probe.cite(index));
             }
             _ => {}
@@ -311,6 +313,16 @@ mod tests {
             "{WORLD}\n{SET}\nfile hosts/n2/nft.txt | table ip kube-proxy {{ | }}
              probe pod/b/c-1 -> pod/a/s-1:80  connected in 1ms
              => kube-proxy-down daemonset/kube-system/kube-proxy"
+        ));
+    }
+
+    #[test]
+    fn holds_by_contrast_with_another_node() {
+        let sketch = WORLD.replace("pod/b/c-1 -> service", "node/n2 -> service");
+        check(&format!(
+            "{sketch}\nfile hosts/n2/systemctl-kube-proxy.txt | Active: inactive (dead)
+             probe node/n1 -> service/a/s:80  connected in 1ms
+             => kube-proxy-down node/n2"
         ));
     }
 

@@ -53,7 +53,7 @@ impl Cause for MalformedResponse {
     }
 
     fn examine(&self, case: &Case<'_, '_>) -> Vec<Finding> {
-        exchange::requests(case).filter_map(|symptom| examine(case.model, symptom)).collect()
+        exchange::of_each(case, examine)
     }
 }
 
@@ -108,6 +108,18 @@ mod tests {
              request hop=s method=GET path=/ seconds=0 pod=a/s-1 id=r error=\"failed: x\" x10
              log a/w-1 2026/01/01 12:00:00 [error] 7#7: *1 upstream sent no valid HTTP/1.0 header while reading response header from upstream
              => malformed-response deployment/a/s"
+        ));
+    }
+
+    #[test]
+    fn holds_once_for_several_kinds_of_request() {
+        let hop = "request hop=w method=GET path=/ status=502 seconds=0.01 upstream=s.a:80 pod=a/w-1 id=r error=\"failed: invalid HTTP version parsed\" x10";
+        let of_both = |text: &str| format!("{text}\n{}", text.replace("GET", "POST").replace("id=r", "id=p"));
+        let client = WORLD.lines().last().unwrap_or_default();
+        check(&format!(
+            "{WORLD}\n{}\n{}\n=> malformed-response deployment/a/s",
+            client.replace("GET", "POST").replace("id=r", "id=p"),
+            of_both(hop)
         ));
     }
 

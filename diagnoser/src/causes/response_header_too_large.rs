@@ -51,7 +51,7 @@ impl Cause for ResponseHeaderTooLarge {
     }
 
     fn examine(&self, case: &Case<'_, '_>) -> Vec<Finding> {
-        exchange::requests(case).filter_map(|symptom| examine(case.model, symptom)).collect()
+        exchange::of_each(case, examine)
     }
 }
 

@@ -56,7 +56,7 @@ impl Cause for SlowDatabaseQuery {
     }
 
     fn examine(&self, case: &Case<'_, '_>) -> Vec<Finding> {
-        exchange::requests(case).filter_map(|symptom| examine(case.model, symptom)).collect()
+        exchange::of_each(case, examine)
     }
 }
 

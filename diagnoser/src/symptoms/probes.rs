@@ -101,8 +101,13 @@ fn uses_name(model: &Model<'_>, from: &Subject, name: &str) -> bool {
     }
 }
 
-/// Whether a pod opens connections to a Service or to what it forwards to.
+/// Whether a pod, or any pod of a node, opens connections to a Service or to what it forwards to.
 fn uses(model: &Model<'_>, from: &Subject, service: &Subject) -> bool {
+    if from.is("node") {
+        let here =
+            model.dependents(from).iter().filter(|(pod, relation)| *relation == Relation::RunsOn && pod.is("pod"));
+        return here.into_iter().any(|(pod, _)| uses(model, pod, service));
+    }
     let connects = model.dependencies(from).iter().filter(|edge| edge.relation == Relation::ConnectsTo);
     let pods: BTreeSet<&Subject> = model.dependencies(service).iter().map(|edge| &edge.to).collect();
     connects.into_iter().any(|edge| edge.to == *service || pods.contains(&edge.to))
