@@ -5,12 +5,14 @@ mod application_error;
 mod claims;
 mod cluster_dns_down;
 mod cluster_dns_misconfigured;
+mod body_limits;
 mod configmap_missing;
 mod conntrack_table_full;
 mod container_command_invalid;
 mod container_runtime_stopped;
 mod containers;
 mod corefile;
+mod cron_job_interference;
 mod disk_full;
 mod duplicate_ingress;
 mod edge_rule_blocks_request;
@@ -63,6 +65,10 @@ mod rbac_forbidden;
 mod readiness_probe_wrong_path;
 mod readiness_probe_wrong_port;
 mod reference;
+mod replica_failing;
+mod replica_slow;
+mod replicas;
+mod request_body_limit;
 mod resource_quota_exceeded;
 mod response_header_too_large;
 mod rollout;
@@ -107,6 +113,7 @@ pub fn all() -> &'static [&'static dyn Cause] {
         &conntrack_table_full::ConntrackTableFull,
         &container_command_invalid::ContainerCommandInvalid,
         &container_runtime_stopped::ContainerRuntimeStopped,
+        &cron_job_interference::CronJobInterference,
         &disk_full::DiskFull,
         &duplicate_ingress::DuplicateIngress,
         &edge_rule_blocks_request::EdgeRuleBlocksRequest,
@@ -146,6 +153,9 @@ pub fn all() -> &'static [&'static dyn Cause] {
         &rbac_forbidden::RbacForbidden,
         &readiness_probe_wrong_path::ReadinessProbeWrongPath,
         &readiness_probe_wrong_port::ReadinessProbeWrongPort,
+        &replica_failing::ReplicaFailing,
+        &replica_slow::ReplicaSlow,
+        &request_body_limit::RequestBodyLimit,
         &resource_quota_exceeded::ResourceQuotaExceeded,
         &response_header_too_large::ResponseHeaderTooLarge,
         &scaled_to_zero::ScaledToZero,

@@ -73,7 +73,7 @@ impl Model<'_> {
             }
         }
         // Settings that name a Service: http://api.shop/..., api:80
-        for (pointer, text) in settings(pod) {
+        for (pointer, text) in settings(pod, "/spec") {
             for address in addresses_in(text) {
                 if let Some(target) = self.resolve(address, Some(pod.namespace())) {
                     self.add(pod.subject(), &target, Relation::ConnectsTo, pod.cite(&pointer, text));
@@ -184,19 +184,19 @@ impl Model<'_> {
     }
 }
 
-/// The values of a pod's environment, command and arguments, with their places.
-pub(crate) fn settings(pod: &Object) -> Vec<(String, &str)> {
+/// The values of environment, command and arguments of the containers in a pod's specification, with their places.
+pub(crate) fn settings<'a>(object: &'a Object, spec: &str) -> Vec<(String, &'a str)> {
     let mut found = Vec::new();
-    for (c, container) in pod.list("/spec/containers").iter().enumerate() {
+    for (c, container) in object.list(&format!("{spec}/containers")).iter().enumerate() {
         for (e, variable) in container["env"].as_array().into_iter().flatten().enumerate() {
             if let Some(text) = variable["value"].as_str() {
-                found.push((format!("/spec/containers/{c}/env/{e}/value"), text));
+                found.push((format!("{spec}/containers/{c}/env/{e}/value"), text));
             }
         }
         for key in ["command", "args"] {
             for (a, argument) in container[key].as_array().into_iter().flatten().enumerate() {
                 if let Some(text) = Value::as_str(argument) {
-                    found.push((format!("/spec/containers/{c}/{key}/{a}"), text));
+                    found.push((format!("{spec}/containers/{c}/{key}/{a}"), text));
                 }
             }
         }

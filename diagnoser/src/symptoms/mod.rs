@@ -6,6 +6,7 @@ mod objects;
 mod origin;
 mod probes;
 mod requests;
+mod slow;
 
 use std::collections::BTreeSet;
 
@@ -20,6 +21,7 @@ pub(crate) use nodes::readiness;
 pub(crate) use objects::{event_subject, event_time, now};
 pub use origin::Origin;
 pub(crate) use requests::{alike, observation, outermost, steady, words};
+pub(crate) use slow::median;
 
 /// What was seen. Refusals and resets are immediate answers of something alive; a timeout is silence.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -76,6 +78,9 @@ impl Symptom {
 /// All symptoms, users' first.
 pub fn symptoms(model: &Model<'_>) -> Vec<Symptom> {
     let mut all = requests::symptoms(model);
+    if all.is_empty() {
+        all = slow::symptoms(model);
+    }
     let probes = probes::symptoms(model, &mut all);
     all.extend(probes);
     all.extend(objects::down_pods(model));

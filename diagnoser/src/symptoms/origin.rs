@@ -27,8 +27,12 @@ pub struct Origin {
 }
 
 impl Origin {
-    /// The origin of failing requests, by majority over their ids.
-    pub(super) fn of<'a>(model: &Model<'a>, failing: impl Iterator<Item = &'a RequestRecord>) -> Option<Self> {
+    /// The origin of failing requests, by majority over their ids; `wrong` says whether a hop saw one fail.
+    pub(super) fn of<'a>(
+        model: &Model<'a>,
+        failing: impl Iterator<Item = &'a RequestRecord>,
+        wrong: impl Fn(&RequestRecord) -> bool,
+    ) -> Option<Self> {
         let ids: BTreeSet<&str> = failing.filter_map(|record| record.id.as_deref()).collect();
         let mut by_id: BTreeMap<&str, Vec<&RequestRecord>> = BTreeMap::new();
         for record in &model.evidence.traffic {
@@ -39,7 +43,7 @@ impl Origin {
         let mut by_hop: BTreeMap<&str, Vec<&RequestRecord>> = BTreeMap::new();
         for records in by_id.values_mut() {
             deepest_first(records);
-            if let Some(deepest) = records.iter().find(|record| record.failed()) {
+            if let Some(deepest) = records.iter().find(|record| wrong(record)) {
                 by_hop.entry(&deepest.hop).or_default().push(deepest);
             }
         }

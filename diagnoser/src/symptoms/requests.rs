@@ -22,14 +22,18 @@ pub(super) fn symptoms(model: &Model<'_>) -> Vec<Symptom> {
     for ((_, what), mut records) in kinds {
         records.sort_by_key(|(index, record)| (record.time, record.id.clone(), *index));
         let window = &records[records.len().saturating_sub(WINDOW)..];
-        let failing: Vec<(usize, &RequestRecord)> =
+        let mut failing: Vec<(usize, &RequestRecord)> =
             window.iter().filter(|(_, record)| record.failed()).copied().collect();
+        let now = failing.len();
+        if failing.is_empty() {
+            failing = again_and_again(&records);
+        }
         let Some(&(line, last)) = failing.last() else { continue };
         let seen = typical(&failing);
         let subject = target(model, last);
         let failed_in_all = records.iter().filter(|(_, record)| record.failed()).count();
-        let since = since(&records, failing.len() == window.len());
-        let origin = Origin::of(model, failing.iter().map(|(_, record)| *record));
+        let since = since(&records, now == window.len());
+        let origin = Origin::of(model, failing.iter().map(|(_, record)| *record), RequestRecord::failed);
         let mut scope = origin::scope(model, &subject, origin.as_ref(), last.pod().as_ref());
         scope.extend(Asked::from_record(last).map(|asked| asked.subject()));
         found.push(Symptom {
@@ -37,7 +41,7 @@ pub(super) fn symptoms(model: &Model<'_>) -> Vec<Symptom> {
             says: format!(
                 "{what}: {} ({} of the last {} requests, {failed_in_all} of {} in all)",
                 words(seen),
-                failing.len(),
+                now,
                 window.len(),
                 records.len()
             ),
@@ -73,12 +77,43 @@ const SERVES: usize = 10;
 /// was ever served is no trouble of what runs.
 pub(crate) fn steady(mut records: Vec<&RequestRecord>) -> Vec<&RequestRecord> {
     records.sort_by_key(|record| (record.time, record.id.clone()));
-    let serving = records.windows(SERVES).position(|run| run.iter().all(|record| !record.failed()));
-    records.split_off(serving.unwrap_or_default())
+    let serving = serving(records.iter().map(|record| record.failed()));
+    records.split_off(serving)
+}
+
+/// From which request on a system serves; from the first where it never did.
+fn serving(failed: impl Iterator<Item = bool>) -> usize {
+    let mut row = 0;
+    let served = failed.into_iter().position(|failed| {
+        row = if failed { 0 } else { row + 1 };
+        row == SERVES
+    });
+    served.map_or(0, |last| last + 1 - SERVES)
+}
+
+/// What failed in at least two episodes after it had served, and may at any time again: the time since the last is no longer
+/// than twice that between two. A single one that has ended is over.
+fn again_and_again<'a>(records: &[(usize, &'a RequestRecord)]) -> Vec<(usize, &'a RequestRecord)> {
+    /// So many successes in a row part two episodes.
+    const APART: usize = 5;
+    /// At least this share of the requests fails, one of so many.
+    const RARE: usize = 20;
+    let steady = &records[serving(records.iter().map(|(_, record)| record.failed()))..];
+    let failed: Vec<usize> = (0..steady.len()).filter(|index| steady[*index].1.failed()).collect();
+    let gaps: Vec<usize> = failed.windows(2).map(|pair| pair[1] - pair[0]).filter(|gap| *gap > APART).collect();
+    let (Some(first), Some(last), Some(longest)) = (failed.first(), failed.last(), gaps.iter().max()) else {
+        return Vec::new();
+    };
+    let recent = steady.len() - last <= 2 * longest + WINDOW;
+    if recent && failed.len() >= APART && failed.len() * RARE >= steady.len() - first {
+        failed.iter().map(|index| steady[*index]).collect()
+    } else {
+        Vec::new()
+    }
 }
 
 /// What the client asked: the Service or name of its target; the pod itself where the record names none.
-fn target(model: &Model<'_>, record: &RequestRecord) -> Subject {
+pub(super) fn target(model: &Model<'_>, record: &RequestRecord) -> Subject {
     let near = record.pod();
     let Some(upstream) = record.upstream.as_deref().filter(|_| record.hop == "client") else {
         return near.unwrap_or_else(|| Subject::global("hop", &record.hop));
@@ -140,13 +175,13 @@ fn typical(failing: &[(usize, &RequestRecord)]) -> Observation {
     group.get(group.len() / 2).copied().unwrap_or(Observation::Failed(Outcome::Failed))
 }
 
-/// When the failing began: after the last success where all fail now, else at the first failure among the last requests.
+/// When the failing began: after the last success where all fail now, else at the first failure since it once served.
 fn since(records: &[(usize, &RequestRecord)], all_fail: bool) -> Option<jiff::Timestamp> {
     let start = if all_fail {
         records.iter().rposition(|(_, record)| !record.failed()).map_or(0, |index| index + 1)
     } else {
-        let tail = records.len().saturating_sub(WINDOW);
-        tail + records[tail..].iter().position(|(_, record)| record.failed())?
+        let served = serving(records.iter().map(|(_, record)| record.failed()));
+        served + records[served..].iter().position(|(_, record)| record.failed())?
     };
     records.get(start)?.1.time
 }

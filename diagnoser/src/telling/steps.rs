@@ -7,7 +7,7 @@ use crate::{
     evidence::{Outcome, ProbeKind},
     model::{Model, is_ready},
     narrowing::Narrowed,
-    symptoms::{Symptom, event_subject, event_time, outermost},
+    symptoms::{Observation, Symptom, event_subject, event_time, outermost},
 };
 
 /// The transcript.
@@ -134,8 +134,9 @@ fn narrow(model: &Model<'_>, symptoms: &[Symptom], narrowed: &[Option<Narrowed>]
         return step("narrow", 3, ASKED, format!("no failing request is on record; {}", what.join("; ")));
     };
     let kinds = outermost(model).iter().map(|(_, record)| record.what()).collect::<BTreeSet<_>>().len();
-    let failing = symptoms.iter().filter(|s| s.id.starts_with("requests-")).count();
-    let which = if kinds > 0 { format!("{failing} of {kinds} kinds of request fail; ") } else { String::new() };
+    let affected = symptoms.iter().filter(|s| s.is_of_requests()).count();
+    let verb = if matches!(symptom.seen, Observation::Slow(_)) { "are late" } else { "fail" };
+    let which = if kinds > 0 { format!("{affected} of {kinds} kinds of request {verb}; ") } else { String::new() };
     let place = symptom.origin.as_ref().map_or_else(
         || "no hop's log tells where they end".to_owned(),
         |origin| {
@@ -145,11 +146,9 @@ fn narrow(model: &Model<'_>, symptoms: &[Symptom], narrowed: &[Option<Narrowed>]
         },
     );
     let manner = match symptom.seen {
-        crate::symptoms::Observation::Status(_, Some(seconds)) if seconds < 1.0 => {
-            "; at once, so nobody waited for the network"
-        }
-        crate::symptoms::Observation::Failed(Outcome::Timeout) => "; in silence, so nothing alive answered",
-        crate::symptoms::Observation::Failed(Outcome::Refused) => "; at once, by something alive",
+        Observation::Status(_, Some(seconds)) if seconds < 1.0 => "; at once, so nobody waited for the network",
+        Observation::Failed(Outcome::Timeout) => "; in silence, so nothing alive answered",
+        Observation::Failed(Outcome::Refused) => "; at once, by something alive",
         _ => "",
     };
     let same = symptoms.iter().zip(narrowed).find(|(other, _)| other.id == symptom.id);

@@ -1,0 +1,84 @@
+//! Requests that are answered well but late, for a share of them: the tail has moved and the median has not. A system that
+//! is as slow as ever for everyone has no such tail, and where requests fail their waiting is part of the failure.
+
+use std::collections::BTreeMap;
+
+use super::{Observation, Origin, Symptom, origin, requests, steady};
+use crate::{
+    evidence::{Citation, RequestRecord, duration},
+    model::Model,
+};
+
+/// Late is so many times the median ...
+const TIMES: f64 = 5.0;
+/// ... and so many seconds at least: less than that is not noticed, and hiccups of a busy machine reach it.
+const SECONDS: f64 = 0.5;
+/// Which share of the requests is late at least, one of twenty replicas ...
+const SHARE: f64 = 0.05;
+/// ... and how many at least.
+const FEW: usize = 5;
+
+/// One symptom for each kind of request of which a share is late.
+pub(super) fn symptoms(model: &Model<'_>) -> Vec<Symptom> {
+    let mut kinds: BTreeMap<String, Vec<&RequestRecord>> = BTreeMap::new();
+    let mut lines: BTreeMap<*const RequestRecord, usize> = BTreeMap::new();
+    for (line, record) in requests::outermost(model) {
+        lines.insert(std::ptr::from_ref(record), line);
+        kinds.entry(record.what()).or_default().push(record);
+    }
+    let mut found = Vec::new();
+    for (what, records) in kinds {
+        let well: Vec<&RequestRecord> = steady(records).into_iter().filter(|record| record.succeeded()).collect();
+        let Some(median) = median(well.iter().filter_map(|record| record.seconds)) else { continue };
+        let bound = (TIMES * median).max(SECONDS);
+        let is_late = |record: &RequestRecord| record.seconds.is_some_and(|seconds| seconds >= bound);
+        // Since the first late one: before it there may have been another system.
+        let Some(first) = well.iter().position(|record| is_late(record)) else { continue };
+        let since = &well[first..];
+        let late: Vec<&RequestRecord> = since.iter().copied().filter(|record| is_late(record)).collect();
+        #[allow(clippy::cast_precision_loss)]
+        let share = late.len() as f64 / since.len() as f64;
+        // It lasts where the latest third has its share of it.
+        let lasts = since[since.len() - since.len().div_ceil(3)..].iter().filter(|record| is_late(record)).count();
+        let (Some(last), Some(typical)) = (late.last(), self::median(late.iter().filter_map(|record| record.seconds)))
+        else {
+            continue;
+        };
+        if late.len() < FEW || share < SHARE || lasts * 6 < late.len() {
+            continue;
+        }
+        let subject = requests::target(model, last);
+        let origin = Origin::of(model, late.iter().copied(), |record| {
+            record.seconds.is_some_and(|seconds| seconds >= typical / 2.0)
+        });
+        found.push(Symptom {
+            id: format!("slow-{}", found.len() + 1),
+            says: format!(
+                "{what}: {} of {} take {}, the median {}",
+                late.len(),
+                since.len(),
+                duration(typical),
+                duration(median)
+            ),
+            seen: Observation::Slow(typical),
+            since: late.first().and_then(|record| record.time),
+            evidence: lines
+                .get(&std::ptr::from_ref(*last))
+                .map(|line| Citation::line("traffic.jsonl", line + 1, format!("{what} took {}", duration(typical))))
+                .into_iter()
+                .collect(),
+            scope: origin::scope(model, &subject, origin.as_ref(), last.pod().as_ref()),
+            subject,
+            origin,
+            user: true,
+        });
+    }
+    found
+}
+
+/// The middle one.
+pub(crate) fn median(numbers: impl Iterator<Item = f64>) -> Option<f64> {
+    let mut sorted: Vec<f64> = numbers.collect();
+    sorted.sort_by(f64::total_cmp);
+    sorted.get(sorted.len() / 2).copied()
+}
