@@ -22,7 +22,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Case, Cause, Finding, Proof, State, containers, space};
 use crate::{
     evidence::{Citation, RequestRecord},
-    model::{Model, Relation},
+    model::{Model, Relation, is_ready},
     propagation::Mode,
     subject::Subject,
     symptoms::{Observation, Origin, Symptom},
@@ -125,7 +125,7 @@ fn one(model: &Model<'_>, symptom: &Symptom, origin: &Origin, workload: &Subject
     {
         return State::excluded("it has no space to write to", vec![complaint]);
     }
-    if let Some(lacks) = hidden_upstream(model, origin) {
+    if let Some(lacks) = hidden_upstream(model, origin).or_else(|| unseen_siblings(model, origin, workload)) {
         return State::Undecided(lacks);
     }
     let (patch, before) = containers::roll_back(model, workload, |_| true);
@@ -154,6 +154,16 @@ fn hidden_upstream(model: &Model<'_>, origin: &Origin) -> Option<Vec<super::Lack
     let pods: Vec<&Subject> = origin.pods.iter().filter(asks).collect();
     (!named && !pods.is_empty())
         .then(|| pods.iter().filter_map(|pod| Some(containers::lack_log(model.object(pod)?))).collect())
+}
+
+/// Where one pod alone is seen to fail, others of the workload may do well: their logs would tell.
+fn unseen_siblings(model: &Model<'_>, origin: &Origin, workload: &Subject) -> Option<Vec<super::Lack>> {
+    let siblings = model.evidence.objects.of_kind("pod").filter(|pod| {
+        !origin.pods.contains(pod.subject()) && is_ready(pod) && model.workload_of(pod.subject()) == *workload
+    });
+    let lacks: Vec<super::Lack> =
+        siblings.filter(|pod| model.evidence.logs.of(pod.subject()).is_empty()).map(containers::lack_log).collect();
+    (origin.pods.len() == 1 && !lacks.is_empty()).then_some(lacks)
 }
 
 /// Where the last hop seen passed an error on whose maker left no log, that log is what is missing.
@@ -209,7 +219,7 @@ mod tests {
     #[test]
     fn twin_one_pod_that_does_well() {
         let well = SECOND.replace("500", "200");
-        check(&format!("{WORLD}\n{FIRST}\n{well}\n=> unknown"));
+        check(&format!("{WORLD}\n{FIRST}\n{well}\n=> replica-failing pod/a/p-1"));
     }
 
     #[test]

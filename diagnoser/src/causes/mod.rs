@@ -6,6 +6,7 @@ mod claims;
 mod cluster_dns_down;
 mod cluster_dns_misconfigured;
 mod body_limits;
+mod claims;
 mod configmap_missing;
 mod conntrack_table_full;
 mod container_command_invalid;
@@ -17,6 +18,8 @@ mod disk_full;
 mod duplicate_ingress;
 mod edge_rule_blocks_request;
 mod endpoint_address_stale;
+mod endpoint_address_stale;
+mod ephemeral_port_exhaustion;
 mod exchange;
 mod flows;
 mod image_registry_unreachable;
@@ -52,6 +55,7 @@ mod network_policy_denies_ingress;
 mod network_policy_wrong_port;
 mod nginx;
 mod node_firewall_drop;
+mod node_pod_route_wrong;
 mod node_selector_unmatched;
 mod node_services;
 mod node_taint_not_tolerated;
@@ -118,6 +122,7 @@ pub fn all() -> &'static [&'static dyn Cause] {
         &duplicate_ingress::DuplicateIngress,
         &edge_rule_blocks_request::EdgeRuleBlocksRequest,
         &endpoint_address_stale::EndpointAddressStale,
+        &ephemeral_port_exhaustion::EphemeralPortExhaustion,
         &image_registry_unreachable::ImageRegistryUnreachable,
         &image_tag_missing::ImageTagMissing,
         &ingress_class_missing::IngressClassMissing,
@@ -145,6 +150,7 @@ pub fn all() -> &'static [&'static dyn Cause] {
         &network_policy_denies_ingress::NetworkPolicyDeniesIngress,
         &network_policy_wrong_port::NetworkPolicyWrongPort,
         &node_firewall_drop::NodeFirewallDrop,
+        &node_pod_route_wrong::NodePodRouteWrong,
         &node_selector_unmatched::NodeSelectorUnmatched,
         &node_taint_not_tolerated::NodeTaintNotTolerated,
         &pod_dns_policy::PodDnsPolicy,

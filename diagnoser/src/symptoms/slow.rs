@@ -13,10 +13,10 @@ use crate::{
 const TIMES: f64 = 5.0;
 /// ... and so many seconds at least: less than that is not noticed, and hiccups of a busy machine reach it.
 const SECONDS: f64 = 0.5;
-/// Which share of the requests is late at least, one of twenty replicas ...
-const SHARE: f64 = 0.05;
-/// ... and how many at least.
-const FEW: usize = 5;
+/// Which share of the requests is late at least: what one of ten replicas answers ...
+const SHARE: f64 = 0.1;
+/// ... and how many at least: a busy machine holds everything up now and then, for as long as a few requests.
+const FEW: usize = 8;
 
 /// One symptom for each kind of request of which a share is late.
 pub(super) fn symptoms(model: &Model<'_>) -> Vec<Symptom> {
@@ -38,13 +38,15 @@ pub(super) fn symptoms(model: &Model<'_>) -> Vec<Symptom> {
         let late: Vec<&RequestRecord> = since.iter().copied().filter(|record| is_late(record)).collect();
         #[allow(clippy::cast_precision_loss)]
         let share = late.len() as f64 / since.len() as f64;
-        // It lasts where the latest third has its share of it.
-        let lasts = since[since.len() - since.len().div_ceil(3)..].iter().filter(|record| is_late(record)).count();
+        // It lasts where the middle and the latest third have their part of it: what comes in one go is a hiccup.
+        let third = since.len().div_ceil(3);
+        let lasts = |part: &[&RequestRecord]| part.iter().filter(|record| is_late(record)).count() * 6 >= late.len();
+        let lasts = lasts(&since[third..since.len() - third]) && lasts(&since[since.len() - third..]);
         let (Some(last), Some(typical)) = (late.last(), self::median(late.iter().filter_map(|record| record.seconds)))
         else {
             continue;
         };
-        if late.len() < FEW || share < SHARE || lasts * 6 < late.len() {
+        if late.len() < FEW || share < SHARE || !lasts {
             continue;
         }
         let subject = requests::target(model, last);
