@@ -154,7 +154,7 @@ fn places(model: &Model<'_>, pod: &Object) -> Vec<Place> {
     let workload = model.workload_of(pod.subject());
     let template = model.object(&workload).filter(|workload| workload.get("/spec/template").is_some());
     let mut found = Vec::new();
-    for (pointer, text) in settings(pod) {
+    for (pointer, text) in settings(pod, "/spec") {
         // What the template has is what one changes.
         let path = format!("/spec/template{pointer}");
         let in_template = template.is_some_and(|template| template.text(&path) == Some(text));
