@@ -45,7 +45,7 @@ impl Cause for ApplicationCrash {
 
     fn examine(&self, case: &Case<'_, '_>) -> Vec<Finding> {
         containers::examine(case.model, |workload, pod| {
-            let end = containers::ends(pod).into_iter().next()?;
+            let end = containers::ends(case.model, pod).into_iter().next()?;
             Some((one(case.model, workload, pod, &end), end.served))
         })
     }
@@ -91,11 +91,14 @@ fn one(model: &Model<'_>, workload: &Subject, pod: &Object, end: &Ended<'_>) -> 
     }))
 }
 
-/// The last line of the run that ended: of the log before the last restart where there is one.
+/// What the run that ended said last: its last line that speaks of an error, else its last line; out of the log before the
+/// last restart where there is one.
 fn last_words(model: &Model<'_>, pod: &Object) -> Option<Citation> {
+    const WORDS: [&str; 7] = ["error", "fatal", "panic", "invalid", "cannot", "failed", "exception"];
     let logs = model.evidence.logs.of(pod.subject()).iter();
     let ended = logs.max_by_key(|log| log.file.ends_with(".previous.txt"))?;
-    ended.last_line(|line| !line.trim().is_empty())
+    let speaks = |line: &str| WORDS.iter().any(|word| line.to_ascii_lowercase().contains(word));
+    ended.last_line(speaks).or_else(|| ended.last_line(|line| !line.trim().is_empty()))
 }
 
 /// Words of the C library, of Go and of resolvers for a peer that cannot be reached.

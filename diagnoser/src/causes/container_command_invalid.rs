@@ -39,7 +39,7 @@ impl Cause for ContainerCommandInvalid {
     fn examine(&self, case: &Case<'_, '_>) -> Vec<Finding> {
         let model = case.model;
         containers::examine(model, |workload, pod| {
-            let ended = containers::ends(pod);
+            let ended = containers::ends(model, pod);
             let Some(says) = waiting(pod).or_else(|| ended.iter().find_map(|end| never_ran(model, end))) else {
                 let end = ended.first()?;
                 return Some((State::excluded("its program was found and run", vec![end.cite()]), false));

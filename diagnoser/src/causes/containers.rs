@@ -9,7 +9,7 @@ use super::{Finding, Lack, State, rollout};
 use crate::{
     diagnosis::{Change, Fix},
     evidence::{Citation, Object},
-    model::{Model, is_down, is_restarting},
+    model::{Model, has_just_restarted, is_down, is_restarting},
     propagation::Mode,
     subject::Subject,
     symptoms::now,
@@ -41,17 +41,23 @@ impl Ended<'_> {
     }
 }
 
-/// How the containers of a pod ended last. Containers that ended well, as init containers should, are left out.
-pub(super) fn ends(pod: &Object) -> Vec<Ended<'_>> {
+/// How the containers of a pod ended last. Left out are those that ended well, as init containers should, and those whose
+/// end is history.
+pub(super) fn ends<'e>(model: &Model<'_>, pod: &'e Object) -> Vec<Ended<'e>> {
     let mut found = Vec::new();
     for list in ["/status/containerStatuses", "/status/initContainerStatuses"] {
         for (index, status) in pod.list(list).iter().enumerate() {
             let Some(key) = ["state", "lastState"].into_iter().find(|key| !status[*key]["terminated"].is_null()) else {
                 continue;
             };
+            if !status["state"]["running"].is_null() && !has_just_restarted(status, now(model.evidence)) {
+                continue;
+            }
             let end = &status[key]["terminated"];
             let time = |key: &str| end[key].as_str()?.parse::<jiff::Timestamp>().ok();
-            let ran = time("finishedAt").zip(time("startedAt")).map(|(end, start)| end.duration_since(start));
+            // What never started is said to have done so in 1970.
+            let started = time("startedAt").filter(|time| time.as_second() > 0);
+            let ran = time("finishedAt").zip(started).map(|(end, start)| end.duration_since(start));
             let code = end["exitCode"].as_i64().unwrap_or_default();
             if code == 0 {
                 continue;

@@ -241,7 +241,7 @@ fn got(message: &str) -> Got {
     }
 }
 
-/// Events of one reason about a pod, oldest first.
+/// Events of one reason about a pod, oldest first; not those of an earlier pod of its name.
 pub(super) fn events<'e>(
     model: &Model<'e>,
     pod: &Object,
@@ -250,7 +250,13 @@ pub(super) fn events<'e>(
     let subject: &Subject = pod.subject();
     let objects = &model.evidence.objects;
     let of_reason = objects.of_kind("event").filter(|event| event.text("/reason") == Some(reason));
-    let mut found: Vec<&Object> = of_reason.filter(|event| event_subject(event).as_ref() == Some(subject)).collect();
+    let uid = pod.text("/metadata/uid");
+    let same = |event: &&Object| match event.text("/involvedObject/uid").zip(uid) {
+        Some((meant, uid)) => meant == uid,
+        None => true,
+    };
+    let about = of_reason.filter(|event| event_subject(event).as_ref() == Some(subject));
+    let mut found: Vec<&Object> = about.filter(same).collect();
     found.sort_by_key(|event| (event_time(event), event.subject().clone()));
     found.into_iter().filter_map(|event| Some((event, event.text("/message").or_else(|| event.text("/note"))?)))
 }

@@ -45,7 +45,7 @@ impl Cause for LivenessProbeMisconfigured {
 }
 
 fn one(model: &Model<'_>, workload: &Subject, pod: &Object, probe: &KubeletProbe<'_>) -> Option<State> {
-    let ended = containers::ends(pod).into_iter().find(|end| end.name == probe.container_name());
+    let ended = containers::ends(model, pod).into_iter().find(|end| end.name == probe.container_name());
     if let Some(end) = ended.as_ref().filter(|end| end.reason == "OOMKilled") {
         return Some(State::excluded("the kernel ended it at its memory limit", vec![end.cite()]));
     }

@@ -38,7 +38,7 @@ impl Cause for MemoryLimitExceeded {
     fn examine(&self, case: &Case<'_, '_>) -> Vec<Finding> {
         let model = case.model;
         containers::examine(model, |workload, pod| {
-            let ended = containers::ends(pod);
+            let ended = containers::ends(model, pod);
             let end = ended.iter().max_by_key(|end| end.reason == "OOMKilled");
             let (says, name, served) = match (end, killed_at_start(model, pod)) {
                 (Some(end), _) if end.reason == "OOMKilled" => (end.cite(), Some(end.name), end.served),

@@ -20,6 +20,7 @@ mod edge_rule_blocks_request;
 mod endpoint_address_stale;
 mod endpoint_address_stale;
 mod ephemeral_port_exhaustion;
+mod endpoint_address_stale;
 mod exchange;
 mod flows;
 mod image_registry_unreachable;

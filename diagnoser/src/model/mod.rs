@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(crate) use build::{addresses_in, settings};
 pub use dns::{Resolver, resolver};
 pub use endpoints::Endpoint;
-pub use workload::{is_down, is_ready, is_restarting, is_running};
+pub use workload::{has_just_restarted, is_down, is_ready, is_restarting, is_running};
 
 use crate::{
     evidence::{Citation, Evidence, Object, selects},

@@ -1,5 +1,7 @@
 //! Pods and what they are made from: small readings that several rooms share.
 
+use serde_json::Value;
+
 use crate::{
     evidence::{Evidence, Object},
     subject::Subject,
@@ -28,20 +30,24 @@ pub fn is_down(pod: &Object) -> bool {
     counts(pod) && !is_ready(pod)
 }
 
-/// Whether a container of the pod ends again and again, though the pod may be ready at the moment: it did so more than once,
-/// and runs no longer now than twice what it ran before. One that has outlived that has found its feet.
+/// Whether a container of the pod ends again and again, though the pod may be ready at the moment.
 pub fn is_restarting(pod: &Object, now: Option<jiff::Timestamp>) -> bool {
-    let time = |value: &serde_json::Value| value.as_str()?.parse::<jiff::Timestamp>().ok();
     counts(pod)
         && pod.list("/status/containerStatuses").iter().any(|status| {
-            let last = &status["lastState"]["terminated"];
-            let before =
-                time(&last["finishedAt"]).zip(time(&last["startedAt"])).map(|(end, start)| end.duration_since(start));
-            let runs =
-                now.zip(time(&status["state"]["running"]["startedAt"])).map(|(now, start)| now.duration_since(start));
-            status["restartCount"].as_i64().unwrap_or_default() >= 2
-                && before.zip(runs).is_some_and(|(before, runs)| runs <= before * 2)
+            // Once may have been an accident, unless the kernel says why it will happen again.
+            let least = if status["lastState"]["terminated"]["reason"] == "OOMKilled" { 1 } else { 2 };
+            status["restartCount"].as_i64().unwrap_or_default() >= least && has_just_restarted(status, now)
         })
+}
+
+/// Whether a container that runs does so no longer than twice what it ran before it ended. One that has outlived that has
+/// found its feet, and its end is history.
+pub fn has_just_restarted(status: &Value, now: Option<jiff::Timestamp>) -> bool {
+    let time = |value: &Value| value.as_str()?.parse::<jiff::Timestamp>().ok();
+    let last = &status["lastState"]["terminated"];
+    let before = time(&last["finishedAt"]).zip(time(&last["startedAt"])).map(|(end, start)| end.duration_since(start));
+    let runs = now.zip(time(&status["state"]["running"]["startedAt"])).map(|(now, start)| now.duration_since(start));
+    before.zip(runs).is_some_and(|(before, runs)| runs <= before * 2)
 }
 
 /// The topmost owner of a pod. A ReplicaSet is followed to its Deployment; where the ReplicaSet itself was not collected,
