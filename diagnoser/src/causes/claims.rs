@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Finding, Lack, Proof, State, stuck::events_of};
+use super::{Finding, Lack, Proof, State};
 use crate::{
     diagnosis::Fix,
     evidence::{Citation, Fact, Object, Quantity},
@@ -13,6 +13,7 @@ use crate::{
     policy::label_selector,
     propagation::Mode,
     subject::Subject,
+    symptoms::events_of,
 };
 
 /// A claim that is not bound, and the pods that wait for it.

@@ -39,7 +39,6 @@ mod kubelet_stopped;
 mod listen_loopback_only;
 mod liveness_probe_misconfigured;
 mod lookups;
-mod makers;
 mod malformed_response;
 mod memory_limit_exceeded;
 mod memory_limit_in_millibytes;

@@ -5,13 +5,14 @@
 
 use super::{
     Lack,
-    stuck::{Look, events_of, put_back, waiting},
+    stuck::{Look, put_back, waiting},
 };
 use crate::{
     diagnosis::Fix,
     evidence::{Citation, Fact, Object},
     model::Model,
     subject::Subject,
+    symptoms::events_of,
 };
 
 /// How a pull failed.

@@ -23,17 +23,14 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::{
-    Case, Cause, Finding, Lack, Proof, State,
-    makers::{self, Lacking},
-};
+use super::{Case, Cause, Finding, Lack, Proof, State};
 use crate::{
     diagnosis::{Change, Fix},
     evidence::{Citation, Fact, Object, Quantity},
     model::Model,
     propagation::Mode,
     subject::Subject,
-    symptoms::now,
+    symptoms::{Lacking, lacking, now},
 };
 
 /// See the module's comment.
@@ -50,11 +47,10 @@ impl Cause for ResourceQuotaExceeded {
 
     fn examine(&self, case: &Case<'_, '_>) -> Vec<Finding> {
         let model = case.model;
-        let Fact::Seen(lacking) = makers::lacking(model) else { return vec![] };
-        let mut found: Vec<Finding> = lacking.iter().filter_map(|lacking| blind(model, lacking)).collect();
+        let Fact::Seen(all) = lacking(model) else { return vec![] };
+        let mut found: Vec<Finding> = all.iter().filter_map(|lacking| blind(model, lacking)).collect();
         for quota in model.evidence.objects.of_kind("resourcequota") {
-            let here: Vec<&Lacking<'_>> =
-                lacking.iter().filter(|l| l.workload.namespace() == quota.namespace()).collect();
+            let here: Vec<&Lacking<'_>> = all.iter().filter(|l| l.workload.namespace() == quota.namespace()).collect();
             let (stopped, others): (Vec<_>, Vec<_>) = here.into_iter().partition(|l| short(quota, l).is_some());
             found.extend((!stopped.is_empty()).then(|| holds(model, quota, &stopped)));
             found.extend((!others.is_empty()).then(|| Finding {

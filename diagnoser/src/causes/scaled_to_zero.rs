@@ -19,13 +19,14 @@
 
 use serde_json::json;
 
-use super::{Case, Cause, Finding, Lack, Proof, State, makers::pods_of, stuck::events_of};
+use super::{Case, Cause, Finding, Lack, Proof, State};
 use crate::{
     diagnosis::{Change, Fix},
     evidence::{Citation, Fact, Object},
     model::{Model, Relation},
     propagation::Mode,
     subject::Subject,
+    symptoms::{events_of, pods_of},
 };
 
 /// See the module's comment.

@@ -7,10 +7,11 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::{Lack, stuck::events_of};
+use super::Lack;
 use crate::{
     evidence::{Citation, Fact, Object, Quantity},
     model::Model,
+    symptoms::events_of,
 };
 
 /// A node beside a pod.

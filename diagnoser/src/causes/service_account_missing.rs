@@ -19,18 +19,14 @@
 
 use serde_json::{Value, json};
 
-use super::{
-    Case, Cause, Finding, Lack, Proof, State,
-    makers::{self, Lacking},
-    rollout,
-    stuck::not_listed,
-};
+use super::{Case, Cause, Finding, Lack, Proof, State, rollout, stuck::not_listed};
 use crate::{
     diagnosis::{Change, Fix},
     evidence::Fact,
     model::Model,
     propagation::Mode,
     subject::Subject,
+    symptoms::{Lacking, lacking},
 };
 
 /// See the module's comment.
@@ -46,8 +42,8 @@ impl Cause for ServiceAccountMissing {
     }
 
     fn examine(&self, case: &Case<'_, '_>) -> Vec<Finding> {
-        let Fact::Seen(lacking) = makers::lacking(case.model) else { return blind(case.model) };
-        let findings = lacking.into_iter().map(|lacking| Finding {
+        let Fact::Seen(all) = lacking(case.model) else { return blind(case.model) };
+        let findings = all.into_iter().map(|lacking| Finding {
             subject: lacking.workload.subject().clone(),
             effects: vec![(lacking.workload.subject().clone(), Mode::Down)],
             state: examine(case.model, &lacking),

@@ -7,13 +7,14 @@ use serde_json::Value;
 
 use super::{
     Lack,
-    stuck::{Look, events_of, not_listed, put_back, waiting},
+    stuck::{Look, not_listed, put_back, waiting},
 };
 use crate::{
     diagnosis::Fix,
     evidence::{Citation, Fact, Object},
     model::Model,
     subject::Subject,
+    symptoms::events_of,
 };
 
 /// One of the two kinds, and how pods refer to it.

@@ -5,11 +5,10 @@ use std::collections::BTreeMap;
 use super::{Finding, Lack, Proof, State, rollout};
 use crate::{
     diagnosis::Fix,
-    evidence::{Citation, Evidence, Object},
+    evidence::{Citation, Object},
     model::{Model, is_down},
     propagation::Mode,
     subject::Subject,
-    symptoms::{event_subject, event_time},
 };
 
 /// What a cause says of one pod.
@@ -67,15 +66,6 @@ pub(super) fn put_back(model: &Model<'_>, owner: &Subject, summary: String, matt
 /// The list in which an object would stand if it existed, as a reading.
 pub(super) fn not_listed(resource: &str, says: impl Into<String>) -> Citation {
     Citation::new("coverage.json", format!("/listed/{resource}"), says)
-}
-
-/// The events about an object, the latest first, with their messages.
-pub(super) fn events_of<'e>(evidence: &'e Evidence, subject: &Subject) -> Vec<(&'e Object, &'e str)> {
-    let events = evidence.objects.of_kind("event").filter(|event| event_subject(event).as_ref() == Some(subject));
-    let mut told: Vec<_> =
-        events.filter_map(|event| Some((event, event.text("/message").or_else(|| event.text("/note"))?))).collect();
-    told.sort_by_key(|(event, _)| std::cmp::Reverse((event_time(event), event.subject().clone())));
-    told
 }
 
 /// The state of each container that waits: where it stands, the reason, and the message.

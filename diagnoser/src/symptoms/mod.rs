@@ -1,6 +1,8 @@
 //! What is wrong from someone's point of view, and where the fault behind it can sit. Only what still holds counts.
 
 mod asked;
+mod events;
+mod makers;
 mod nodes;
 mod objects;
 mod origin;
@@ -17,6 +19,8 @@ use crate::{
 };
 
 pub use asked::Asked;
+pub(crate) use events::events_of;
+pub(crate) use makers::{Lacking, lacking, pods_of};
 pub(crate) use nodes::readiness;
 pub(crate) use objects::{event_subject, event_time, now};
 pub use origin::Origin;
@@ -86,5 +90,6 @@ pub fn symptoms(model: &Model<'_>) -> Vec<Symptom> {
     all.extend(objects::down_pods(model));
     all.extend(objects::empty_services(model));
     all.extend(nodes::down_nodes(model));
+    all.extend(makers::refused(model));
     all
 }

@@ -1,9 +1,9 @@
-//! Workloads that have fewer pods than they want because whoever makes them is refused or was told to make none.
+//! Workloads that have fewer pods than they want, and what whoever makes these was answered.
 //!
 //! Source: kubernetes/pkg/controller/replicaset (condition ReplicaFailure, event FailedCreate), which pass on what the API
 //! server's admission answered.
 
-use super::stuck::events_of;
+use super::{Observation, Symptom, events_of};
 use crate::{
     evidence::{Citation, Fact, Object},
     model::{Model, is_down, is_ready},
@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// A workload that lacks pods.
-pub(super) struct Lacking<'e> {
+pub(crate) struct Lacking<'e> {
     /// The workload, whose template the pods would be made from.
     pub workload: &'e Object,
     /// How many pods it lacks.
@@ -25,7 +25,7 @@ pub(super) struct Lacking<'e> {
 }
 
 /// Every workload that lacks pods; missed where the pods were not collected.
-pub(super) fn lacking<'e>(model: &Model<'e>) -> Fact<Vec<Lacking<'e>>> {
+pub(crate) fn lacking<'e>(model: &Model<'e>) -> Fact<Vec<Lacking<'e>>> {
     let objects = &model.evidence.objects;
     let kinds = ["daemonset", "deployment", "statefulset", "replicaset"];
     let workloads = kinds.into_iter().flat_map(|kind| objects.of_kind(kind));
@@ -34,6 +34,24 @@ pub(super) fn lacking<'e>(model: &Model<'e>) -> Fact<Vec<Lacking<'e>>> {
         Fact::Missed(why) => Fact::Missed(why),
         Fact::Seen(()) => Fact::Seen(wanting.into_iter().filter_map(|workload| look(model, workload)).collect()),
     }
+}
+
+/// Workloads whose pods are refused: fewer of them run than are wanted, whether or not anybody suffers yet.
+pub(super) fn refused(model: &Model<'_>) -> Vec<Symptom> {
+    let Fact::Seen(lacking) = lacking(model) else { return vec![] };
+    let refused = lacking.into_iter().filter_map(|lacking| Some((lacking.refusal?, lacking.workload, lacking.cited)));
+    let symptoms = refused.enumerate().map(|(index, ((_, refusal), workload, cited))| Symptom {
+        id: format!("refused-{}", index + 1),
+        subject: workload.subject().clone(),
+        seen: Observation::PodDown,
+        says: format!("{}, and more are refused", cited.says),
+        since: None,
+        evidence: vec![cited, refusal],
+        scope: model.closure([workload.subject().clone()], |_, _| true),
+        origin: None,
+        user: false,
+    });
+    symptoms.collect()
 }
 
 fn look<'e>(model: &Model<'e>, workload: &'e Object) -> Option<Lacking<'e>> {
@@ -73,7 +91,7 @@ fn look<'e>(model: &Model<'e>, workload: &'e Object) -> Option<Lacking<'e>> {
 }
 
 /// The pods that a maker, or the workload behind it, has.
-pub(super) fn pods_of<'m, 'e>(model: &'m Model<'e>, maker: &'m Subject) -> impl Iterator<Item = &'e Object> + 'm {
+pub(crate) fn pods_of<'m, 'e>(model: &'m Model<'e>, maker: &'m Subject) -> impl Iterator<Item = &'e Object> + 'm {
     let pods = model.evidence.objects.of_kind("pod").filter(|pod| pod.namespace() == maker.namespace());
     pods.filter(|pod| is_down(pod) || is_ready(pod)).filter(move |pod| {
         let direct =
