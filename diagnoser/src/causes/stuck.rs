@@ -11,6 +11,8 @@ use crate::{
     subject::Subject,
 };
 
+pub(super) use crate::symptoms::events_of;
+
 /// What a cause says of one pod.
 pub(super) enum Look {
     /// It keeps this pod from starting.
