@@ -2,11 +2,10 @@
 
 mod application_crash;
 mod application_error;
+mod body_limits;
 mod claims;
 mod cluster_dns_down;
 mod cluster_dns_misconfigured;
-mod body_limits;
-mod claims;
 mod configmap_missing;
 mod conntrack_table_full;
 mod container_command_invalid;
@@ -18,9 +17,7 @@ mod disk_full;
 mod duplicate_ingress;
 mod edge_rule_blocks_request;
 mod endpoint_address_stale;
-mod endpoint_address_stale;
 mod ephemeral_port_exhaustion;
-mod endpoint_address_stale;
 mod exchange;
 mod flows;
 mod image_registry_unreachable;
