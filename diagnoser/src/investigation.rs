@@ -229,12 +229,33 @@ fn now_listed(files: &mut BTreeMap<String, String>, resource: &str) {
     files.insert(FILE.to_owned(), coverage.to_string());
 }
 
+/// What proves one cause in one subject several times over, by several symptoms, is one finding.
+fn together(findings: Vec<Finding>) -> Vec<Finding> {
+    let mut whole: Vec<Finding> = Vec::new();
+    for finding in findings {
+        let same = whole.iter_mut().find(|known| known.subject == finding.subject);
+        match (same, finding.state) {
+            (Some(Finding { state: State::Holds(known), effects, .. }), State::Holds(more)) => {
+                effects
+                    .extend(finding.effects.into_iter().filter(|effect| !effects.contains(effect)).collect::<Vec<_>>());
+                known.evidence.extend(more.evidence);
+                known
+                    .fix
+                    .patch
+                    .extend(more.fix.patch.into_iter().filter(|c| !known.fix.patch.contains(c)).collect::<Vec<_>>());
+            }
+            (_, state) => whole.push(Finding { state, ..finding }),
+        }
+    }
+    whole
+}
+
 /// Lets every cause look, and predicts what each would explain.
 fn look(case: &Case<'_, '_>) -> Vec<Looked> {
     let (model, symptoms) = (case.model, case.symptoms);
     let mut looked = Vec::new();
     for cause in causes::all() {
-        for finding in cause.examine(case) {
+        for finding in together(cause.examine(case)) {
             let explains = (0..symptoms.len()).filter(|&i| explains(model, &finding.effects, &symptoms[i])).collect();
             looked.push(Looked { cause: *cause, finding, explains });
         }

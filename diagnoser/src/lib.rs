@@ -15,6 +15,7 @@ pub mod narrowing;
 pub mod policy;
 pub mod propagation;
 pub mod request;
+mod routing;
 #[cfg(test)]
 mod sketch;
 pub mod subject;

@@ -74,7 +74,6 @@ mod resource_quota_exceeded;
 mod response_header_too_large;
 mod rollout;
 mod route_fault;
-mod routing;
 mod scaled_to_zero;
 mod scheduling;
 mod secret_missing;
@@ -95,9 +94,9 @@ mod ways;
 #[allow(dead_code)] // until the causes that use it are here
 #[allow(dead_code)] // until the causes that use it are here
 #[allow(dead_code)] // until the causes that use it are here
-
 pub use reference::{Reference, reference, references};
 
+use crate::routing;
 use crate::{
     diagnosis::Fix, evidence::Citation, model::Model, narrowing::Narrowed, propagation::Mode, request::Request,
     subject::Subject, symptoms::Symptom,

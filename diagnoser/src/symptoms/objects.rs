@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{Observation, Symptom};
 use crate::{
     evidence::{Citation, Evidence, Fact, Object},
-    model::{Model, Relation, is_down, is_restarting},
+    model::{Model, Relation, is_down, is_ready, is_restarting},
     subject::Subject,
 };
 
@@ -27,7 +27,7 @@ pub(super) fn down_pods(model: &Model<'_>) -> Vec<Symptom> {
             .zip(pod.time("/metadata/creationTimestamp"))
             .is_some_and(|(now, born)| now.duration_since(born) > START_UP);
         let restarting = is_restarting(pod, now);
-        if reason.is_none() && warning.is_none() && !old && !restarting {
+        if reason.is_none() && warning.is_none() && !old && !restarting || !restarting && is_spare(model, pod) {
             continue;
         }
         let why = reason.map(str::to_owned).or_else(|| Some(warning?.says.clone()));
@@ -48,6 +48,28 @@ pub(super) fn down_pods(model: &Model<'_>) -> Vec<Symptom> {
         });
     }
     found
+}
+
+/// Whether every Service that forwards to a pod has others that are ready, made from the same template: then nobody misses it.
+/// Beside pods of an older template it is a rollout that does not go on.
+fn is_spare(model: &Model<'_>, pod: &Object) -> bool {
+    let template = |pod: &Object| {
+        let labels = pod.labels();
+        let made = labels.get("pod-template-hash").or(labels.get("controller-revision-hash"));
+        made.map(|made| (*made).to_owned())
+    };
+    let own = template(pod);
+    let services = model.dependents(pod.subject()).iter().filter(|(_, relation)| *relation == Relation::ForwardsTo);
+    let mut served = services.map(|(service, _)| {
+        let others = model.dependencies(service).iter().filter(|edge| edge.relation == Relation::ForwardsTo);
+        others.filter_map(|edge| model.object(&edge.to)).any(|other| {
+            other.subject() != pod.subject()
+                && is_ready(other)
+                && (pod.controller().is_none() || own.is_some() && template(other) == own)
+        })
+    });
+    let any = served.next();
+    any == Some(true) && served.all(|ready| ready)
 }
 
 /// Services that something routes to, that should have pods, and have no ready endpoint.

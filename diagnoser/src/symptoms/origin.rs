@@ -3,9 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::Asked;
 use crate::{
     evidence::{RequestRecord, deepest_first},
     model::{Model, Relation, is_running},
+    routing::passed_by,
     subject::Subject,
 };
 
@@ -74,15 +76,18 @@ pub(super) fn scope(
     subject: &Subject,
     origin: Option<&Origin>,
     client: Option<&Subject>,
+    asked: Option<&Asked>,
 ) -> BTreeSet<Subject> {
+    // Ingresses of the same name that this request has nothing to do with.
+    let others = passed_by(model, asked);
     let everything = || {
         // The client's own connections lead to other systems; only what carries it counts.
         model.closure(client.cloned().into_iter().chain([subject.clone()]), |from, edge| {
-            edge.relation != Relation::ConnectsTo || client != Some(from)
+            !others.contains(&edge.to) && (edge.relation != Relation::ConnectsTo || client != Some(from))
         })
     };
     let Some(origin) = origin.filter(|origin| !origin.pods.is_empty()) else { return everything() };
-    let behind = behind(model, subject, origin);
+    let behind = behind(model, subject, origin, &others);
     let next_hop_is_silent_unseen = behind.iter().filter(|s| s.is("pod") && !origin.pods.contains(s)).any(|pod| {
         let running = model.object(pod).is_some_and(is_running);
         let logs = !model.evidence.logs.of(pod).is_empty();
@@ -93,7 +98,7 @@ pub(super) fn scope(
 }
 
 /// The origin's pods and what they depend on, up to and including the next hop's pods.
-fn behind(model: &Model<'_>, subject: &Subject, origin: &Origin) -> BTreeSet<Subject> {
+fn behind(model: &Model<'_>, subject: &Subject, origin: &Origin, others: &BTreeSet<Subject>) -> BTreeSet<Subject> {
     let named: Vec<Subject> = origin
         .upstreams
         .iter()
@@ -104,24 +109,26 @@ fn behind(model: &Model<'_>, subject: &Subject, origin: &Origin) -> BTreeSet<Sub
     if origin.hop == "client" {
         seeds.insert(subject.clone());
     }
+    let mut routed = BTreeSet::new();
     if origin.hop == "ingress" {
         // The controller routes by Ingress objects; which ones the name leads to stands in the graph.
-        seeds.extend(
-            model
-                .closure([subject.clone()], |_, edge| edge.relation == Relation::RoutesTo)
-                .into_iter()
-                .filter(|s| s.is("ingress")),
-        );
+        let leads = model.closure([subject.clone()], |_, edge| edge.relation == Relation::RoutesTo);
+        let own: Vec<Subject> = leads.into_iter().filter(|s| s.is("ingress") && !others.contains(s)).collect();
+        routed =
+            model.closure(own.clone(), |_, edge| matches!(edge.relation, Relation::RoutesTo | Relation::ForwardsTo));
+        seeds.extend(own);
     }
+    // Where it is known which Ingress the request goes to, the controller's other connections are none of its.
+    let elsewhere = |to: &Subject| !others.is_empty() && !routed.is_empty() && !routed.contains(to);
     for pod in origin.pods.clone() {
         for edge in model.dependencies(&pod).iter().filter(|edge| edge.relation == Relation::ConnectsTo) {
-            if only_named && !named.contains(&edge.to) {
+            if only_named && !named.contains(&edge.to) || elsewhere(&edge.to) {
                 continue;
             }
             seeds.insert(edge.to.clone());
             // A connection to a pod's own address was chosen from the endpoints of a Service.
             let services = model.dependents(&edge.to).iter().filter(|(_, relation)| *relation == Relation::ForwardsTo);
-            seeds.extend(services.map(|(service, _)| service.clone()));
+            seeds.extend(services.map(|(service, _)| service.clone()).filter(|service| !elsewhere(service)));
         }
     }
     // Look-ups of names matter unless the hop says that something else went wrong.

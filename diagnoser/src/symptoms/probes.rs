@@ -2,10 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::Value;
+
 use super::{Asked, Observation, Symptom, alike, origin};
 use crate::{
-    evidence::{Outcome, Probe, ProbeKind, Target},
-    model::{Model, Relation},
+    evidence::{Object, Outcome, Probe, ProbeKind, Target},
+    model::{Edge, Model, Relation},
+    policy::container_port,
     subject::Subject,
 };
 
@@ -46,7 +49,7 @@ pub(super) fn symptoms(model: &Model<'_>, requests: &mut [Symptom]) -> Vec<Sympt
             }
         }
         let mut scope = if path.is_some() {
-            origin::scope(model, &subject, None, first.from.as_ref())
+            origin::scope(model, &subject, None, first.from.as_ref(), Asked::from_probe(first).as_ref())
         } else {
             connection_scope(model, &subject, first.from.as_ref())
         };
@@ -101,16 +104,35 @@ fn uses_name(model: &Model<'_>, from: &Subject, name: &str) -> bool {
     }
 }
 
-/// Whether a pod, or any pod of a node, opens connections to a Service or to what it forwards to.
+/// Whether a pod, or any pod of a node, opens connections to a Service, or to one of its pods at a port that this Service
+/// forwards to. Where policies say who may come in, a node is nobody they speak of, and its failure is none of its pods'.
 fn uses(model: &Model<'_>, from: &Subject, service: &Subject) -> bool {
     if from.is("node") {
+        let governed =
+            |edge: &Edge| model.dependencies(&edge.to).iter().any(|below| below.relation == Relation::GovernedBy);
         let here =
             model.dependents(from).iter().filter(|(pod, relation)| *relation == Relation::RunsOn && pod.is("pod"));
-        return here.into_iter().any(|(pod, _)| uses(model, pod, service));
+        return !model.dependencies(service).iter().any(governed)
+            && here.into_iter().any(|(pod, _)| uses(model, pod, service));
     }
     let connects = model.dependencies(from).iter().filter(|edge| edge.relation == Relation::ConnectsTo);
-    let pods: BTreeSet<&Subject> = model.dependencies(service).iter().map(|edge| &edge.to).collect();
-    connects.into_iter().any(|edge| edge.to == *service || pods.contains(&edge.to))
+    connects.into_iter().any(|edge| edge.to == *service)
+        || model.evidence.traffic.iter().filter(|record| record.pod().as_ref() == Some(from)).any(|record| {
+            let upstream = record.upstream.as_deref().unwrap_or_default();
+            let port = upstream.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
+            let to = model.resolve(upstream, Some(from.namespace())).and_then(|to| model.object(&to));
+            to.zip(port).is_some_and(|(pod, port)| forwards(model, service, pod, port))
+        })
+}
+
+/// Whether a Service forwards to this port of this pod.
+fn forwards(model: &Model<'_>, service: &Subject, pod: &Object, port: u16) -> bool {
+    let to = model.dependencies(service).iter().any(|edge| edge.to == *pod.subject());
+    let ports = model.object(service).map_or(&[][..], |service| service.list("/spec/ports"));
+    to && ports.iter().any(|each| match each.get("targetPort").unwrap_or(&each["port"]) {
+        Value::String(name) => container_port(pod, name) == Some(port),
+        number => number.as_u64() == Some(u64::from(port)),
+    })
 }
 
 /// Whether no later probe of the same kind, way and target succeeded.

@@ -34,8 +34,9 @@ pub(super) fn symptoms(model: &Model<'_>) -> Vec<Symptom> {
         let failed_in_all = records.iter().filter(|(_, record)| record.failed()).count();
         let since = since(&records, now == window.len());
         let origin = Origin::of(model, failing.iter().map(|(_, record)| *record), RequestRecord::failed);
-        let mut scope = origin::scope(model, &subject, origin.as_ref(), last.pod().as_ref());
-        scope.extend(Asked::from_record(last).map(|asked| asked.subject()));
+        let asked = Asked::from_record(last);
+        let mut scope = origin::scope(model, &subject, origin.as_ref(), last.pod().as_ref(), asked.as_ref());
+        scope.extend(asked.map(|asked| asked.subject()));
         found.push(Symptom {
             id: format!("requests-{}", found.len() + 1),
             says: format!(

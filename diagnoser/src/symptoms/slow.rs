@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Observation, Origin, Symptom, origin, requests, steady};
+use super::{Asked, Observation, Origin, Symptom, origin, requests, steady};
 use crate::{
     evidence::{Citation, RequestRecord, duration},
     model::Model,
@@ -69,7 +69,13 @@ pub(super) fn symptoms(model: &Model<'_>) -> Vec<Symptom> {
                 .map(|line| Citation::line("traffic.jsonl", line + 1, format!("{what} took {}", duration(typical))))
                 .into_iter()
                 .collect(),
-            scope: origin::scope(model, &subject, origin.as_ref(), last.pod().as_ref()),
+            scope: origin::scope(
+                model,
+                &subject,
+                origin.as_ref(),
+                last.pod().as_ref(),
+                Asked::from_record(last).as_ref(),
+            ),
             subject,
             origin,
             user: true,

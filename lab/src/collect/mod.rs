@@ -59,8 +59,11 @@ impl Part {
 pub async fn evidence(live: &Live, begun: Timestamp, requests: usize) -> Result<Files, LabError> {
     let first = hosts::counters(live).await?;
     let again = Instant::now() + APART;
-    let (probes, (objects, listed, values)) =
-        futures::try_join!(async { probes::collect(live).await }, async { objects::collect(live).await })?;
+    // The time of the objects is the time of the evidence: ages are reckoned from it.
+    let (probes, ((objects, listed, values), collected)) =
+        futures::try_join!(async { probes::collect(live).await }, async {
+            Ok((objects::collect(live).await?, Timestamp::now()))
+        })?;
     sleep_until(again).await;
     let (facts, mut logs) = futures::try_join!(hosts::collect(live, begun), logs::collect(live))?;
     let mut whole = Part::default();
@@ -72,7 +75,7 @@ pub async fn evidence(live: &Live, begun: Timestamp, requests: usize) -> Result<
     let missed: Vec<Value> =
         whole.missed.iter().map(|missed| json!({"what": missed.what, "why": missed.why})).collect();
     let coverage = json!({
-        "collected": Timestamp::now(),
+        "collected": collected,
         "namespaces": live.namespaces(),
         "listed": listed,
         "missed": missed,

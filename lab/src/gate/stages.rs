@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use diagnoser::Diagnosis;
 use jiff::Timestamp;
+use serde_json::Value;
 use tokio::runtime::Handle;
 
 use super::{LiveRun, Run, checks, deploy, symptom};
@@ -14,7 +15,7 @@ use crate::{
     ledger::Mutation,
     recording::{FORMAT, Meta, Recording},
     replay,
-    rigs::{Now, until},
+    rigs::{Live, Now, pod_subject, until},
     scenario::Symptom,
     score::{Outcome, score},
 };
@@ -28,6 +29,8 @@ const SUCCEEDING: usize = 20;
 /// How many requests are kept in the evidence at least, and how many more than were waited for.
 const KEPT: usize = 160;
 const MORE: usize = 60;
+/// How long pods may take to get past their start.
+const STARTS: Duration = Duration::from_secs(20);
 /// How long they may take, or ...
 const TRAFFIC: Duration = Duration::from_secs(20);
 /// ... how long each may, where many are waited for.
@@ -117,6 +120,11 @@ impl<'a> Injected<'a> {
                     let seen = records.iter().filter(|record| !control || record.succeeded()).count();
                     Ok(if seen >= wanted { Now::Holds(()) } else { Now::NotYet(format!("{seen} of {wanted}")) })
                 });
+                // What is on its way to whatever state the fault has in store for it is given the time to get there.
+                match until("pods to be past their start", STARTS, async || settled(&run.live).await).await {
+                    Err(LabError::Live { .. }) => {}
+                    other => other?,
+                }
                 match traffic.await {
                     // Where a fault stops all traffic there is none to wait for.
                     Err(LabError::Live { .. }) if !control => {}
@@ -138,6 +146,25 @@ impl<'a> Injected<'a> {
         let recording = Recording { meta, scenario: run.scenario.clone(), history: vec![], evidence: files };
         Ok(Observed { run, undo, recording })
     }
+}
+
+/// Whether every pod of the world's workloads is ready, or has come to what keeps it from that: a reason, a warning, an end.
+async fn settled(live: &Live) -> Result<Now<()>, LabError> {
+    for workload in live.workloads() {
+        for pod in live.pods(workload).await? {
+            let statuses = pod.pointer("/status/containerStatuses").and_then(Value::as_array);
+            let told = statuses.into_iter().flatten().any(|status| {
+                let waits = status["state"]["waiting"]["reason"].as_str();
+                let starting = waits.is_none_or(|reason| matches!(reason, "ContainerCreating" | "PodInitializing"));
+                status["ready"] == true || status["restartCount"].as_u64() > Some(0) || !starting
+            });
+            let subject = pod_subject(&pod);
+            if !told && live.warnings(&subject).await?.is_empty() {
+                return Ok(Now::NotYet(format!("{subject} is starting")));
+            }
+        }
+    }
+    Ok(Now::Holds(()))
 }
 
 impl<'a> Observed<'a> {
