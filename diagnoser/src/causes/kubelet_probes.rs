@@ -7,10 +7,10 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::{Lack, containers, service_port_mismatch};
+use super::{Lack, containers, rollout, service_port_mismatch};
 use crate::{
     evidence::{Citation, Fact, Hosts, Object},
-    model::{Model, is_ready},
+    model::{Model, is_ready, is_running},
     subject::Subject,
     symptoms::{event_subject, event_time, now},
 };
@@ -85,6 +85,13 @@ impl<'e> KubeletProbe<'e> {
     /// The name of the container.
     pub fn container_name(&self) -> &'e str {
         self.container_spec()["name"].as_str().unwrap_or_default()
+    }
+
+    /// How often the container was started again.
+    pub fn restarts(&self) -> i64 {
+        let statuses = self.pod.list("/status/containerStatuses").iter();
+        let own = statuses.filter(|status| status["name"] == self.container_name());
+        own.filter_map(|status| status["restartCount"].as_i64()).sum()
     }
 
     /// Where the port stands, below the probe's own field.
@@ -175,6 +182,19 @@ impl<'e> KubeletProbe<'e> {
         })
     }
 
+    /// The probe before, where the last rollout changed nothing but this probe's port: the process is the same, and it was
+    /// asked elsewhere.
+    fn alone_is_new(&self, model: &Model<'_>) -> Option<Citation> {
+        let workload = model.workload_of(self.pod.subject());
+        let earlier = rollout::previous(model, &workload)?;
+        let field = format!("/spec/containers/{}/{}", self.container, self.field);
+        let alone = earlier
+            .changed()
+            .iter()
+            .all(|changed| *changed == field || changed.ends_with("/port") && changed.starts_with(&field));
+        alone.then(|| earlier.cite(&field, "the last rollout changed this probe, and nothing of the process"))
+    }
+
     /// Whether anybody can answer on the port it asks.
     pub fn door(&self, model: &Model<'_>) -> Door {
         if self.names_no_port() {
@@ -197,17 +217,13 @@ impl<'e> KubeletProbe<'e> {
                     vec![Citation::line(&file, socket.line, says)],
                 );
             }
-            let elsewhere: Vec<u16> = sockets.iter().filter(|s| !s.is_loopback()).map(|s| s.port).collect();
-            if let Some(first) = elsewhere.first().filter(|_| !declares) {
-                let instead = elsewhere.iter().find(|port| self.declared().contains(port)).unwrap_or(first);
-                return Door::Shut(
-                    vec![Citation::new(
-                        &file,
-                        "",
-                        format!("{} listens on {instead}, not on {port}", self.pod.subject()),
-                    )],
-                    Some(*instead),
-                );
+            // The other containers of the pod show here as well: where this one declares ports, they are its own.
+            let own = self.declared();
+            let elsewhere = sockets.iter().filter(|socket| !socket.is_loopback()).map(|socket| socket.port);
+            let instead = elsewhere.into_iter().find(|port| own.is_empty() || own.contains(port));
+            if let Some(instead) = instead.filter(|_| !declares) {
+                let says = format!("{} listens on {instead}, not on {port}", self.pod.subject());
+                return Door::Shut(vec![Citation::new(&file, "", says)], Some(instead));
             }
         }
         if declares {
@@ -217,12 +233,19 @@ impl<'e> KubeletProbe<'e> {
                 vec![self.pod.cite(&format!("/spec/containers/{}/ports", self.container), port.to_string())],
             );
         }
-        match (self.answers_on(model), sockets) {
-            (Some((instead, cited)), _) if instead != port => Door::Shut(vec![cited], Some(instead)),
-            (_, Fact::Missed(why)) => {
-                Door::Unknown(service_port_mismatch::lack_sockets(model, self.pod, &why).into_iter().collect())
-            }
-            (_, Fact::Seen(_)) => Door::Open(
+        if let Some((instead, cited)) = self.answers_on(model).filter(|(instead, _)| *instead != port) {
+            return Door::Shut(vec![cited], Some(instead));
+        }
+        if let Some(cited) = self.alone_is_new(model) {
+            return Door::Shut(vec![cited], None);
+        }
+        let lack =
+            |why: &str| Door::Unknown(service_port_mismatch::lack_sockets(model, self.pod, why).into_iter().collect());
+        match sockets {
+            Fact::Missed(why) => lack(&why),
+            // A container that does not run at the moment listens nowhere, whatever it would do.
+            Fact::Seen(_) if !is_running(self.pod) => lack("its container did not run when they were read"),
+            Fact::Seen(_) => Door::Open(
                 "nothing listens in the pod at all".to_owned(),
                 vec![Citation::new(&file, "", "its sockets")],
             ),

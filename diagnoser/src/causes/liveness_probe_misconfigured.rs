@@ -51,10 +51,11 @@ fn one(model: &Model<'_>, workload: &Subject, pod: &Object, probe: &KubeletProbe
     }
     let Some((got, failure)) = probe.failure(model) else {
         return Some(match kubelet_probes::lack_events(model, pod) {
-            Some(lack) if ended.is_some() => State::Undecided(vec![lack]),
+            Some(lack) if probe.restarts() > 0 => State::Undecided(vec![lack]),
             _ => State::excluded("its liveness probe does not fail", vec![probe.cite()]),
         });
     };
+    // Who ends well when asked to leaves no trace of it but the kubelet's word.
     let killed = containers::killed_by_kubelet(model, pod).or_else(|| Some(ended.as_ref()?.cite()));
     let Some(killed) = killed else {
         return Some(State::excluded("nothing was killed for it", vec![failure]));
@@ -95,6 +96,21 @@ mod tests {
         check(&format!(
             "{POD}\n{}\n{PROBE}\n{REFUSED}\n=> liveness-probe-misconfigured deployment/a/p",
             ended(137, "Error")
+        ));
+    }
+
+    #[test]
+    fn holds_where_the_probe_is_all_that_is_new() {
+        let probe = PROBE.replace("file hosts/n1/ss-a_p-1.txt | LISTEN 0 9 *:80 *:*", "");
+        let new = "set deployment/a/p  spec.template.spec.containers[0].livenessProbe.httpGet.port=8081\nearlier deployment/a/p 1  spec.containers[0].livenessProbe=null";
+        check(&format!(
+            "{POD}\n{new}\n{}\n{probe}\n{REFUSED}\n=> liveness-probe-misconfigured deployment/a/p",
+            ended(0, "Completed")
+        ));
+        let more = format!("{new}  spec.containers[0].image=other");
+        check(&format!(
+            "{POD}\n{more}\n{}\n{probe}\n{REFUSED}\n=> unknown lacks hosts/n1/ss-a_p-1.txt",
+            ended(0, "Completed")
         ));
     }
 
