@@ -60,7 +60,9 @@ impl Mode {
         })
     }
 
-    /// Whether this is what would be seen. An outcome `failed` says nothing of how, so every failure of a connection fits it.
+    /// Whether this is what would be seen. Where there is nothing to connect to, the kernel of the caller's node says so, but
+    /// only so often (icmp(7), icmp_ratelimit): most are refused at once, and some hear nothing. An outcome `failed` says
+    /// nothing of how, so every failure of a connection fits it.
     pub fn fits(self, seen: Observation) -> bool {
         match seen {
             Observation::PodDown => self == Self::Down,
@@ -68,13 +70,14 @@ impl Mode {
             Observation::NoEndpoints => self == Self::Empty,
             Observation::Slow(_) => self == Self::Slow,
             Observation::Failed(outcome) => match self {
-                Self::Refused | Self::Empty => matches!(outcome, Outcome::Refused | Outcome::Failed),
-                Self::Silent | Self::RelaysSilent | Self::Slow => matches!(outcome, Outcome::Timeout | Outcome::Failed),
+                Self::Refused => matches!(outcome, Outcome::Refused | Outcome::Failed),
+                Self::Empty => matches!(outcome, Outcome::Refused | Outcome::Timeout | Outcome::Failed),
+                Self::Silent | Self::RelaysSilent | Self::RelaysEmpty | Self::Slow => {
+                    matches!(outcome, Outcome::Timeout | Outcome::Failed)
+                }
                 Self::Broken => matches!(outcome, Outcome::Reset | Outcome::Failed),
                 Self::Unresolved => matches!(outcome, Outcome::NameNotFound | Outcome::Timeout | Outcome::Failed),
-                Self::RelaysRefused | Self::RelaysEmpty | Self::Errors | Self::RelaysErrors => {
-                    outcome == Outcome::Failed
-                }
+                Self::RelaysRefused | Self::Errors | Self::RelaysErrors => outcome == Outcome::Failed,
                 Self::Down | Self::NotFound | Self::Rejects => false,
             },
             Observation::Status(status, seconds) => {
@@ -82,7 +85,8 @@ impl Mode {
                 let waited = seconds.is_none_or(|seconds| seconds >= AT_ONCE);
                 match self {
                     // A gateway says 502 or 503 of what it cannot connect to, an application often 500.
-                    Self::RelaysRefused | Self::RelaysEmpty => at_once && matches!(status, 500 | 502 | 503),
+                    Self::RelaysRefused => at_once && matches!(status, 500 | 502 | 503),
+                    Self::RelaysEmpty => matches!(status, 499 | 500 | 502 | 503 | 504),
                     Self::RelaysSilent | Self::Slow => {
                         matches!(status, 499 | 504) || (waited && matches!(status, 500 | 502 | 503))
                     }

@@ -94,7 +94,6 @@ mod ways;
 #[allow(dead_code)] // until the causes that use it are here
 #[allow(dead_code)] // until the causes that use it are here
 #[allow(dead_code)] // until the causes that use it are here
-
 pub use reference::{Reference, reference, references};
 
 use crate::routing;
