@@ -18,7 +18,7 @@ const FACTS: [(&str, &str); 13] = [
     ("dmesg", "dmesg --time-format iso --since @{since}"),
     ("inodes-by-directory", INODES),
     ("ip-route", "ip route"),
-    ("journal-kubelet", "journalctl -u kubelet --no-pager -o short-iso --since @{since} -n 40"),
+    ("journal-kubelet", "journalctl -u kubelet --no-pager -o short-iso --since @{since} -n 12"),
     ("netns", "readlink /proc/self/ns/net"),
     ("ss", "ss -tlnp"),
     ("sysctl", SYSCTL),

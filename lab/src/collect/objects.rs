@@ -76,15 +76,28 @@ async fn list(live: &Live, kind: &Kind) -> Result<Vec<Value>, LabError> {
         objects.retain(|object| object["metadata"]["namespace"] != SYSTEM || !long_ago(object));
         objects.retain(|object| !is_routine(object));
     }
-    // The controllers' own accounts, forty of them, say nothing.
+    // The controllers' own accounts, forty of them, say nothing, nor does a control plane that is well.
     if kind.kind == "ServiceAccount" {
         objects.retain(|object| object["metadata"]["namespace"] != SYSTEM);
+    }
+    if kind.kind == "Pod" {
+        objects.retain(|object| !is_static(object) || !is_well(object));
     }
     objects.sort_by_key(|object| {
         let text = |key: &str| object["metadata"][key].as_str().unwrap_or_default().to_owned();
         (text("namespace"), text("name"))
     });
     Ok(objects)
+}
+
+/// Whether a pod is one of the control plane, that its node starts from a file (kubernetes.io, Create static Pods).
+fn is_static(pod: &Value) -> bool {
+    pod["metadata"]["ownerReferences"][0]["kind"] == "Node"
+}
+
+fn is_well(pod: &Value) -> bool {
+    let conditions = pod["status"]["conditions"].as_array();
+    conditions.into_iter().flatten().any(|condition| condition["type"] == "Ready" && condition["status"] == "True")
 }
 
 /// Whether an event only says that a start went on as it should.

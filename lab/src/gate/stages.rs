@@ -27,8 +27,8 @@ const FAILING: usize = 10;
 /// ... or, for a control, how many that succeeded.
 const SUCCEEDING: usize = 20;
 /// How many requests are kept in the evidence at least, and how many more than were waited for.
-const KEPT: usize = 160;
-const MORE: usize = 60;
+const KEPT: usize = 110;
+const MORE: usize = 40;
 /// How long pods may take to get past their start.
 const STARTS: Duration = Duration::from_secs(20);
 /// How long they may take, or ...
