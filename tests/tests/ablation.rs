@@ -4,13 +4,37 @@
 use std::collections::BTreeSet;
 
 use diagnoser::Verdict;
-use lab::{recording::Recording, replay};
+use lab::{recording::Recording, replay, scenario};
 use lab_tests::{
     metamorphosis::{without_files, without_kind},
     root,
 };
 
-include!(concat!(env!("OUT_DIR"), "/recordings.rs"));
+/// Every one of the first recordings, in every `cargo test`.
+#[test]
+fn of_the_first_recordings() {
+    for name in [
+        "conntrack-saturation",
+        "full-table-no-drops",
+        "healthy",
+        "inode-exhaustion",
+        "memory-limit-512m",
+        "network-policy-ingress-deny",
+        "port-mismatch",
+        "selector-mismatch",
+    ] {
+        check(name);
+    }
+}
+
+#[test]
+#[ignore = "takes minutes; says of every recording what less evidence does to its answer"]
+fn of_every_recording() {
+    let names = scenario::names(&root()).expect("scenarios");
+    let recorded = names.iter().filter(|name| root().recordings().join(name).is_dir());
+    let failed: Vec<&String> = recorded.filter(|name| std::panic::catch_unwind(|| check(name)).is_err()).collect();
+    assert!(failed.is_empty(), "{failed:?}");
+}
 
 fn check(name: &str) {
     let Recording { evidence, .. } = Recording::load(&root().recordings().join(name)).expect("a recording");

@@ -21,7 +21,7 @@ fn check(name: &str, missing: &str, remove: impl FnOnce(&Files) -> Files) {
 
 #[test]
 fn port_mismatch_without_sockets_and_declared_ports() {
-    check("port-mismatch", "ss-shop_web", |files| {
+    check("port-mismatch", "_web-", |files| {
         let files = without_files(files, |name| name.contains("/ss-"));
         without_fields(&files, &["ports", "readinessProbe", "livenessProbe"], "containers")
     });
