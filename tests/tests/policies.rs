@@ -2,6 +2,9 @@
 //! every pod connecting to every port of every pod, and looking a name up. Run by `.ci/run`, or by hand:
 //! `cargo test -p lab-tests --test policies -- --ignored --nocapture` (needs the images: `lab images build`).
 
+// Tables of plain words, read once from top to bottom.
+#![allow(clippy::type_complexity)]
+
 use std::{collections::BTreeMap, time::Duration};
 
 use diagnoser::{
@@ -303,12 +306,12 @@ fn policy(name: &str, namespace: &str, spec: &Value, pods: &[Value]) -> Value {
     for pod in pods {
         let place = format!(
             "IP({}/{})",
-            pod["metadata"]["namespace"].as_str().unwrap(),
-            pod["metadata"]["name"].as_str().unwrap()
+            pod["metadata"]["namespace"].as_str().expect("as the API server gives it"),
+            pod["metadata"]["name"].as_str().expect("as the API server gives it")
         );
-        text = text.replace(&place, pod["status"]["podIP"].as_str().unwrap());
+        text = text.replace(&place, pod["status"]["podIP"].as_str().expect("as the API server gives it"));
     }
-    let spec: Value = serde_json::from_str(&text).unwrap();
+    let spec: Value = serde_json::from_str(&text).expect("as the API server gives it");
     json!({"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy",
         "metadata": {"name": name, "namespace": namespace, "labels": {LABEL: "lab"}}, "spec": spec})
 }

@@ -190,7 +190,7 @@ fn of_what_is_not_seen(model: &Model<'_>, origin: &Origin) -> Option<Finding> {
         pods.iter().filter(silent).filter_map(|pod| Some(containers::lack_log(model.object(pod)?))).collect();
     let workload = model.workload_of(pods.first()?);
     let effects = pods.iter().map(|pod| (pod.clone(), Mode::Errors)).collect();
-    (!lacks.is_empty()).then(|| Finding { subject: workload, effects, state: State::Undecided(lacks) })
+    (!lacks.is_empty()).then_some(Finding { subject: workload, effects, state: State::Undecided(lacks) })
 }
 
 #[cfg(test)]

@@ -75,7 +75,7 @@ pub(super) fn findings<'e>(case: &Case<'_, 'e>, hold: impl Fn(&Model<'e>, &Fault
                 held.insert(one.subject.clone(), Finding { subject: one.subject, effects: vec![effect], state });
                 continue;
             }
-            Err(lack) => (Subject::global("name", &way.host), State::Undecided(vec![lack])),
+            Err(lack) => (Subject::global("name", &way.host), State::Undecided(vec![*lack])),
         };
         rest.push(Finding { subject, effects: vec![effect], state });
     }
@@ -83,13 +83,13 @@ pub(super) fn findings<'e>(case: &Case<'_, 'e>, hold: impl Fn(&Model<'e>, &Fault
 }
 
 /// Judges one way; `None` where its route leads to someone, ready or not.
-fn judge<'e>(model: &Model<'e>, way: &Way<'e>) -> Result<Option<Fault<'e>>, Lack> {
+fn judge<'e>(model: &Model<'e>, way: &Way<'e>) -> Result<Option<Fault<'e>>, Box<Lack>> {
     let Some(routing) = seen(mesh::routing(model, &way.host), "virtualservices", way.namespace())? else {
         return Ok(None);
     };
     for destination in destinations(routing, way.turned.map(|(_, record)| record)) {
         match mesh::known(model, &destination.host) {
-            Fact::Missed(why) => return Err(mesh::lack_known(&destination.host, &why)),
+            Fact::Missed(why) => return Err(Box::new(mesh::lack_known(&destination.host, &why))),
             Fact::Seen(false) => return Ok(Some(Fault::Host(destination))),
             Fact::Seen(true) => {}
         }
@@ -108,10 +108,10 @@ fn judge<'e>(model: &Model<'e>, way: &Way<'e>) -> Result<Option<Fault<'e>>, Lack
     Ok(None)
 }
 
-fn seen<T>(fact: Fact<T>, resource: &str, namespace: &str) -> Result<T, Lack> {
+fn seen<T>(fact: Fact<T>, resource: &str, namespace: &str) -> Result<T, Box<Lack>> {
     match fact {
         Fact::Seen(value) => Ok(value),
-        Fact::Missed(why) => Err(Lack::objects(resource, Some(namespace), why)),
+        Fact::Missed(why) => Err(Box::new(Lack::objects(resource, Some(namespace), why))),
     }
 }
 

@@ -91,9 +91,6 @@ mod storage_class_missing;
 mod stuck;
 mod volume_claim_unmatched;
 mod ways;
-#[allow(dead_code)] // until the causes that use it are here
-#[allow(dead_code)] // until the causes that use it are here
-#[allow(dead_code)] // until the causes that use it are here
 pub use reference::{Reference, reference, references};
 
 use crate::routing;

@@ -132,8 +132,11 @@ fn address_now(model: &Model<'_>, asked: &Asked) -> Option<(String, Citation)> {
     told(words.find(|word| word.parse::<std::net::IpAddr>().is_ok())?, "probes.json", format!("/{index}"))
 }
 
+/// The file that a name stands in, what it leads to there, and the line.
+type Written<'e> = (File<'e>, BTreeSet<Subject>, usize);
+
 /// Where the cluster's own DNS answers for this name: file, pods and place of the line.
-fn record<'e>(model: &Model<'e>, asked: &Asked) -> Result<Option<(File<'e>, BTreeSet<Subject>, usize)>, Vec<Lack>> {
+fn record<'e>(model: &Model<'e>, asked: &Asked) -> Result<Option<Written<'e>>, Vec<Lack>> {
     let objects = &model.evidence.objects;
     let services = objects.in_namespace("service", "kube-system");
     let dns = services.filter(|service| service.map("/spec/selector").get("k8s-app") == Some(&"kube-dns"));
