@@ -21,9 +21,12 @@ fn code(scenario: &Scenario) -> Option<String> {
     }
 }
 
+/// A scenario and the roots it is answered with.
+type Answered = (Scenario, Vec<(String, String)>);
+
 #[test]
 fn scenarios_with_the_same_symptom_are_told_apart() {
-    let mut families: BTreeMap<String, Vec<(Scenario, Vec<(String, String)>)>> = BTreeMap::new();
+    let mut families: BTreeMap<String, Vec<Answered>> = BTreeMap::new();
     for scenario in scenario::list(&root()).expect("scenarios") {
         let (Some(code), true) = (code(&scenario), scenario.truth != Truth::Healthy) else { continue };
         // What is not recorded yet cannot be told from anything.
