@@ -43,9 +43,15 @@ const ALWAYS: [&str; 8] = [
 /// How many of the others a check runs live, another handful each day, so that each has its turn.
 const HANDFUL: usize = 6;
 
+/// Those that have passed their gates before: each has a recording.
+fn recorded() -> Vec<String> {
+    let names = scenario::names(&root()).expect("scenarios").into_iter();
+    names.filter(|name| root().recordings().join(name).is_dir()).collect()
+}
+
 /// The names of a day, counted from 1970.
 fn names_of(day: usize) -> Vec<String> {
-    let all = scenario::names(&root()).expect("scenarios");
+    let all = recorded();
     let others: Vec<&String> = all.iter().filter(|name| !ALWAYS.contains(&name.as_str())).collect();
     let turn = (0..HANDFUL.min(others.len())).map(|index| others[(day * HANDFUL + index) % others.len()].clone());
     ALWAYS.iter().map(|name| (*name).to_owned()).chain(turn).collect()
@@ -53,7 +59,7 @@ fn names_of(day: usize) -> Vec<String> {
 
 #[test]
 fn each_scenario_has_its_turn() {
-    let all: BTreeSet<String> = scenario::names(&root()).expect("scenarios").into_iter().collect();
+    let all: BTreeSet<String> = recorded().into_iter().collect();
     let days = all.len().div_ceil(HANDFUL);
     assert_eq!((0..days).flat_map(names_of).collect::<BTreeSet<_>>(), all);
 }
