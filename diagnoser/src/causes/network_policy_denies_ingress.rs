@@ -126,6 +126,30 @@ mod tests {
         );
     }
 
+    /// `web` gives up on `api`, which has got the request and waits for its database; it will log that when it ends.
+    const CHAIN: &str = "service a/web  selector app=web  80 -> 80
+             service a/api  selector app=api  80 -> 80
+             service a/db  selector app=db  5432 -> 5432
+             pod a/web-1  app=web  ready  listens 0.0.0.0:80  calls api.a:80
+             pod a/api-1  app=api  ready  listens 0.0.0.0:80  calls postgres://u@db.a:5432/x
+             pod a/db-1  app=db  ready  listens 0.0.0.0:5432
+             log a/api-1 listening
+             conntrack n1  900 of 262144  drop 0 -> 0
+             request hop=client method=POST path=/ seconds=2.5 status=504 upstream=web.a:80 pod=b/c-1 id=r at=-1 x9
+             request hop=web method=POST path=/ seconds=2.5 status=504 upstream=api.a:80 pod=a/web-1 id=r error=\"timeout: x\" at=-1 x9";
+
+    #[test]
+    fn holds_at_the_far_end_of_those_who_wait_for_each_other() {
+        check(&format!(
+            "{CHAIN}\npolicy a/db  selects app=db  denies ingress\n=> network-policy-denies-ingress networkpolicy/a/db"
+        ));
+    }
+
+    #[test]
+    fn twin_the_far_end_lets_the_one_in_who_waits() {
+        check(&format!("{CHAIN}\npolicy a/db  selects app=db  allows ingress from a app=api\n=> unknown"));
+    }
+
     #[test]
     fn unknown_when_policies_were_not_listed() {
         check(&format!("{WORLD}\nmissed networkpolicies forbidden\n=> unknown lacks networkpolicies of namespace a"));

@@ -26,6 +26,8 @@ pub struct Origin {
     upstream_known: bool,
     /// Whether those records speak of names that do not resolve; `None` where they do not say what went wrong.
     of_names: Option<bool>,
+    /// Whether that hop gave up waiting: the next one may have got the requests and wait itself, and logs them when it ends.
+    waited: bool,
 }
 
 impl Origin {
@@ -60,8 +62,14 @@ impl Origin {
         // Who sends on to addresses has looked no name up.
         let by_address = upstream_known && upstreams.iter().all(|upstream| is_address(upstream));
         let of_names = if by_address { Some(false) } else { (!errors.is_empty()).then_some(2 * names > errors.len()) };
-        Some(Self { hop: hop.to_owned(), pods, upstreams, ids, upstream_known, of_names })
+        let waited = 2 * records.iter().filter(|record| gave_up_waiting(record)).count() > records.len();
+        Some(Self { hop: hop.to_owned(), pods, upstreams, ids, upstream_known, of_names, waited })
     }
+}
+
+fn gave_up_waiting(record: &RequestRecord) -> bool {
+    matches!(record.status, Some(499 | 504))
+        || record.error.as_deref().is_some_and(|error| error.starts_with("timeout"))
 }
 
 /// Whether this is `10.0.0.1:80` and not `api.shop:80`.
@@ -138,6 +146,10 @@ fn behind(model: &Model<'_>, subject: &Subject, origin: &Origin, others: &BTreeS
         Relation::ResolvesBy => names,
         _ => true,
     });
+    if origin.waited {
+        let next = behind.iter().filter(|s| s.is("pod") && !origin.pods.contains(s)).cloned().collect::<Vec<_>>();
+        behind.extend(model.closure(next, |_, edge| edge.relation != Relation::ResolvesBy));
+    }
     // What answers for the name itself: rules by which the name is routed are not behind any pod.
     if subject.is("name") {
         behind.insert(subject.clone());
