@@ -17,7 +17,9 @@
 //! # Source
 //! kubernetes.io, Debug Running Pods; core/v1 ContainerStateTerminated.
 
-use super::{Case, Cause, Finding, Proof, State, container_command_invalid, containers, containers::Ended, space};
+use super::{
+    Case, Cause, Finding, Proof, State, container_command_invalid, containers, containers::Ended, lookups, space,
+};
 use crate::{
     evidence::{Citation, Object},
     model::Model,
@@ -75,6 +77,9 @@ fn one(model: &Model<'_>, workload: &Subject, pod: &Object, end: &Ended<'_>) -> 
     // What ends for want of something else is not at fault itself.
     if let Some(complaint) = space::complaint_of(model, pod) {
         return State::excluded("it ends for want of space", vec![complaint]);
+    }
+    if let Some(failed) = lookups::failed(model, pod.subject()).into_iter().next() {
+        return State::excluded("it ends because a name it needs does not resolve", vec![failed.cited]);
     }
     let last = last_words(model, pod);
     if let Some(words) = last.iter().find(|words| blames_another(&words.says)) {

@@ -78,7 +78,7 @@ pub(super) fn failed(model: &Model<'_>, pod: &Subject) -> Vec<Failed> {
         let lines: Vec<&str> = log.text.lines().collect();
         let from = lines.len().saturating_sub(LINES);
         let mut latest: Vec<(usize, &str)> = lines.iter().copied().enumerate().skip(from).collect();
-        latest.retain(|(_, line)| WORDS.iter().any(|words| line.contains(words)));
+        latest.retain(|(_, line)| tells(line));
         for (index, line) in latest.into_iter().rev().take(3) {
             let said: String = line.chars().take(200).collect();
             found.push(Failed {
@@ -93,7 +93,13 @@ pub(super) fn failed(model: &Model<'_>, pod: &Subject) -> Vec<Failed> {
 
 /// Whether an error speaks of a name that has no address.
 pub(super) fn is_of_names(error: &str) -> bool {
-    error.split([':', ' ']).next() == Some("dns") || WORDS.iter().any(|words| error.contains(words))
+    error.split([':', ' ']).next() == Some("dns") || tells(error)
+}
+
+/// Whether a text tells of a look-up that failed; Go names the server that did not answer: `lookup x on 10.0.0.1:53: ...`.
+fn tells(text: &str) -> bool {
+    let asked = text.split_once("lookup ").is_some_and(|(_, rest)| rest.contains(" on ") && rest.contains(":53: "));
+    asked || WORDS.iter().any(|words| text.contains(words))
 }
 
 /// Whether a pod's own records say that requests fail, and of none that it is for a name.
