@@ -151,6 +151,19 @@ mod tests {
     }
 
     #[test]
+    fn a_node_that_is_not_let_in_harms_nobody() {
+        check(
+            "service a/s  selector app=s  80 -> 80
+             pod a/s-1  app=s  ready  listens 0.0.0.0:80  on n2
+             pod b/c-1  app=c  ready  calls s.a:80  on n1
+             policy a/base  selects app=s  allows ingress from b app=c
+             probe pod/b/c-1 -> service/a/s:80  connected in 1ms
+             probe node/n1 -> service/a/s:80  timeout in 2s
+             => healthy",
+        );
+    }
+
+    #[test]
     fn unknown_when_policies_were_not_listed() {
         check(&format!("{WORLD}\nmissed networkpolicies forbidden\n=> unknown lacks networkpolicies of namespace a"));
     }
