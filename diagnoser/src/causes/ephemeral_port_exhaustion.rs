@@ -25,7 +25,7 @@ use std::collections::BTreeMap;
 use super::{Case, Cause, Finding, Lack, Proof, State, rollout};
 use crate::{
     diagnosis::{Change, Fix},
-    evidence::{Citation, Fact, Hosts, Object, RequestRecord},
+    evidence::{Citation, Fact, Hosts, Object, RequestRecord, lacks_own_address},
     model::Model,
     propagation::Mode,
     subject::Subject,
@@ -84,16 +84,11 @@ fn callers<'e>(model: &Model<'e>, symptom: &Symptom) -> Vec<&'e Object> {
             && record.upstream.is_some()
             && record.upstream_status.is_none()
             && record.seconds.is_none_or(|seconds| seconds < AT_ONCE)
-            && record.error.as_deref().is_some_and(|error| says_so(error) || error.starts_with("failed"))
+            && record.error.as_deref().is_some_and(|error| lacks_own_address(error) || error.starts_with("failed"))
     };
     let records = model.evidence.traffic.iter().filter(telling);
     let pods: std::collections::BTreeSet<Subject> = records.filter_map(RequestRecord::pod).collect();
     pods.iter().filter(|pod| origin.pods.contains(pod)).filter_map(|pod| model.object(pod)).collect()
-}
-
-/// The kernel's words for EADDRNOTAVAIL.
-fn says_so(error: &str) -> bool {
-    error.to_ascii_lowercase().contains("assign requested address")
 }
 
 fn examine(model: &Model<'_>, pod: &Object, workload: &Subject) -> State {
@@ -140,7 +135,7 @@ fn examine(model: &Model<'_>, pod: &Object, workload: &Subject) -> State {
     }
     let mut evidence = vec![used, range_at];
     let failing = model.evidence.traffic.iter().enumerate().rev().find(|(_, record)| {
-        record.pod().as_ref() == Some(pod.subject()) && record.error.as_deref().is_some_and(says_so)
+        record.pod().as_ref() == Some(pod.subject()) && record.error.as_deref().is_some_and(lacks_own_address)
     });
     evidence.extend(
         failing
@@ -224,6 +219,16 @@ mod tests {
     fn holds() {
         let full = sockets(&[40000, 40001, 40002, 40003]);
         check(&format!("{WORLD}\n{RANGE}\n{full}\n=> ephemeral-port-exhaustion deployment/a/w"));
+    }
+
+    #[test]
+    fn holds_where_a_probe_could_not_be_sent_either() {
+        let full = sockets(&[40000, 40001, 40002, 40003]);
+        let mut files = crate::sketch::evidence(&format!("{WORLD}\n{RANGE}\n{full}"));
+        let probe = r#"[{"kind":"tcp","from":"pod/a/w-1","target":"service/a/s:80","outcome":"failed",
+            "text":"Cannot assign requested address (os error 99)"}]"#;
+        files.insert("probes.json".to_owned(), probe.to_owned());
+        assert_eq!(crate::sketch::diagnose(files).roots().len(), 1);
     }
 
     #[test]

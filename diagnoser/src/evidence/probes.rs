@@ -168,6 +168,11 @@ impl std::fmt::Display for Outcome {
     }
 }
 
+/// Whether an error is EADDRNOTAVAIL, in the C library's words: the caller's own host has no address or port to call from.
+pub(crate) fn lacks_own_address(error: &str) -> bool {
+    error.to_ascii_lowercase().contains("assign requested address")
+}
+
 /// Seconds as a person writes them: `3 ms`, `2.0 s`.
 pub(crate) fn duration(seconds: f64) -> String {
     if seconds < 0.001 {

@@ -75,6 +75,10 @@ pub(super) fn symptoms(model: &Model<'_>, requests: &mut [Symptom]) -> Vec<Sympt
 /// Who suffers when this probe fails; `None` where nobody uses that way.
 fn suffering(model: &Model<'_>, probe: &Probe) -> Option<Subject> {
     let near = probe.from.as_ref().map(Subject::namespace).filter(|namespace| !namespace.is_empty());
+    // What could not even be sent for want of an address to send from (EADDRNOTAVAIL) says nothing of its target.
+    if probe.outcome == Outcome::Failed && probe.text.as_deref().is_some_and(crate::evidence::lacks_own_address) {
+        return None;
+    }
     match probe.target() {
         // What does not resolve is the name, whatever it would lead to.
         Target::Name(name) if probe.kind == ProbeKind::Dns => {

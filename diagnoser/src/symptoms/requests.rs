@@ -92,20 +92,23 @@ fn serving(failed: impl Iterator<Item = bool>) -> usize {
     served.map_or(0, |last| last + 1 - SERVES)
 }
 
-/// What failed in at least two episodes after it had served, and may at any time again: the time since the last is no longer
-/// than twice that between two. A single one that has ended is over.
+/// What failed in the same way in at least two episodes after it had served, and is not over: the time since the last is no
+/// longer than the longest between two. A single one that has ended is over.
 fn again_and_again<'a>(records: &[(usize, &'a RequestRecord)]) -> Vec<(usize, &'a RequestRecord)> {
     /// So many successes in a row part two episodes.
     const APART: usize = 5;
     /// At least this share of the requests fails, one of so many.
     const RARE: usize = 20;
     let steady = &records[serving(records.iter().map(|(_, record)| record.failed()))..];
-    let failed: Vec<usize> = (0..steady.len()).filter(|index| steady[*index].1.failed()).collect();
+    let all: Vec<(usize, &RequestRecord)> = steady.iter().filter(|(_, record)| record.failed()).copied().collect();
+    let usual = typical(&all);
+    let fails = |record: &RequestRecord| record.failed() && alike(observation(record), usual);
+    let failed: Vec<usize> = (0..steady.len()).filter(|index| fails(steady[*index].1)).collect();
     let gaps: Vec<usize> = failed.windows(2).map(|pair| pair[1] - pair[0]).filter(|gap| *gap > APART).collect();
     let (Some(first), Some(last), Some(longest)) = (failed.first(), failed.last(), gaps.iter().max()) else {
         return Vec::new();
     };
-    let recent = steady.len() - last <= 2 * longest + WINDOW;
+    let recent = steady.len() - last <= *longest;
     if recent && failed.len() >= APART && failed.len() * RARE >= steady.len() - first {
         failed.iter().map(|index| steady[*index]).collect()
     } else {
