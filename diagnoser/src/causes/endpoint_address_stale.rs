@@ -85,7 +85,7 @@ fn state(model: &Model<'_>, service: &Object, addresses: &BTreeSet<IpAddr>, plac
                 }));
             }
             Ok(None) => {}
-            Err(lack) => lacks.push(lack),
+            Err(lack) => lacks.push(*lack),
         }
     }
     if lacks.is_empty() {
@@ -95,10 +95,10 @@ fn state(model: &Model<'_>, service: &Object, addresses: &BTreeSet<IpAddr>, plac
 }
 
 /// Where it stands that no pod has an address, though it lies in a node's pod network; `None` where somebody has it or may.
-fn nobodys(model: &Model<'_>, address: IpAddr) -> Result<Option<Citation>, Lack> {
+fn nobodys(model: &Model<'_>, address: IpAddr) -> Result<Option<Citation>, Box<Lack>> {
     let evidence = model.evidence;
     if let Fact::Missed(why) = evidence.listed("pod", "pods") {
-        return Err(Lack::objects("pods", None, why));
+        return Err(Box::new(Lack::objects("pods", None, why)));
     }
     let network = |node: &Object| {
         let several = node.list("/spec/podCIDRs").iter().chain(node.get("/spec/podCIDR"));
@@ -109,7 +109,7 @@ fn nobodys(model: &Model<'_>, address: IpAddr) -> Result<Option<Citation>, Lack>
     };
     let Some((node, network)) = evidence.objects.of_kind("node").find_map(|node| Some((node, network(node)?))) else {
         return match evidence.listed("node", "nodes") {
-            Fact::Missed(why) => Err(Lack::objects("nodes", None, why)),
+            Fact::Missed(why) => Err(Box::new(Lack::objects("nodes", None, why))),
             Fact::Seen(()) => Ok(None),
         };
     };
@@ -131,7 +131,7 @@ fn nobodys(model: &Model<'_>, address: IpAddr) -> Result<Option<Citation>, Lack>
     }
     if !evidence.coverage.namespaces.is_empty() {
         let why = format!("pods of other namespaces were not collected, and {address} may be one's");
-        return Err(Lack::host_fact(node.name(), "ip-route", "ip route", why));
+        return Err(Box::new(Lack::host_fact(node.name(), "ip-route", "ip route", why)));
     }
     Ok(Some(
         node.cite("/spec/podCIDR", format!("{address} lies in {network} of {}, and no pod has it", node.subject())),

@@ -1,7 +1,10 @@
 //! What the causes of bad and of late answers share: what every hop logged of one failing request, in the order in which the
 //! hops passed it on, and who stands behind a hop.
 
-use std::{cmp::Ordering, collections::BTreeSet};
+use std::{
+    cmp::Ordering,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use super::{Case, Finding, Lack, State, rollout};
 use crate::{
@@ -102,20 +105,23 @@ pub(super) struct Complaint<'e> {
 /// in its record or elsewhere in its log.
 pub(super) fn complaint<'e>(model: &Model<'e>, symptom: &Symptom, phrases: &[&str]) -> Option<Complaint<'e>> {
     let said = |text: &str| {
-        let text = text.to_lowercase();
+        let text = text.to_ascii_lowercase();
         phrases.iter().any(|phrase| text.contains(phrase))
     };
+    // Each log is long, and the same for every request.
+    let mut logs: BTreeMap<Subject, Option<Citation>> = BTreeMap::new();
     for hops in failing(model, symptom) {
         for line in hops.iter().rev().filter(|line| line.record.failed()) {
             let in_record =
                 line.record.error.as_deref().filter(|error| said(error)).map(|error| {
                     Citation::line("traffic.jsonl", line.index + 1, format!("{}: {error}", line.record.hop))
                 });
-            let in_log = || {
+            let mut in_log = || {
                 let pod = line.record.pod()?;
-                model.evidence.logs.of(&pod).iter().find_map(|log| log.last_line(said))
+                let search = || model.evidence.logs.of(&pod).iter().find_map(|log| log.last_line(said));
+                logs.entry(pod.clone()).or_insert_with(search).clone()
             };
-            if let Some(evidence) = in_record.or_else(in_log) {
+            if let Some(evidence) = in_record.or_else(&mut in_log) {
                 return Some(Complaint { line: *line, hops, evidence });
             }
         }

@@ -101,8 +101,11 @@ fn look(
             looked.proof.extend(readings);
             looked.nodes.insert(node.to_owned());
         }
-        (Astray::Yes(_), Runs::Unseen(_, lack)) | (Astray::Unseen(lack), Runs::No(..)) => {
+        (Astray::Yes(_), Runs::Unseen(_, lack)) => {
             looked.lacks.insert(lack);
+        }
+        (Astray::Unseen(lack), Runs::No(..)) => {
+            looked.lacks.insert(*lack);
         }
         // Nothing hints at it.
         _ => return,
@@ -165,7 +168,7 @@ fn runs(model: &Model<'_>, node: &str) -> Option<Runs> {
 enum Astray {
     Yes(Vec<Citation>),
     No,
-    Unseen(Lack),
+    Unseen(Box<Lack>),
 }
 
 fn leads_astray(model: &Model<'_>, service: &Object, node: &str, callers: &BTreeSet<Subject>) -> Astray {
@@ -242,7 +245,7 @@ fn contrast(model: &Model<'_>, service: &Object, node: &str, callers: &BTreeSet<
     }
     match fails.zip(answers) {
         Some((fails, answers)) => Astray::Yes(vec![fails, answers]),
-        None => Astray::Unseen(Lack::host_fact(node, "nft", "nft list ruleset", why.to_owned())),
+        None => Astray::Unseen(Box::new(Lack::host_fact(node, "nft", "nft list ruleset", why.to_owned()))),
     }
 }
 
