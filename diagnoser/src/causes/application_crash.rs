@@ -21,7 +21,7 @@ use super::{
     Case, Cause, Finding, Proof, State, container_command_invalid, containers, containers::Ended, lookups, space,
 };
 use crate::{
-    evidence::{Citation, Object},
+    evidence::{Citation, LogFile, Object},
     model::Model,
     subject::Subject,
 };
@@ -78,13 +78,11 @@ fn one(model: &Model<'_>, workload: &Subject, pod: &Object, end: &Ended<'_>) -> 
     if let Some(complaint) = space::complaint_of(model, pod) {
         return State::excluded("it ends for want of space", vec![complaint]);
     }
-    if let Some(failed) = lookups::failed(model, pod.subject()).into_iter().next() {
-        return State::excluded("it ends because a name it needs does not resolve", vec![failed.cited]);
+    let ended = logs.iter().max_by_key(|log| log.file.ends_with(".previous.txt"));
+    if let Some(words) = ended.and_then(|log| log.last_line_within(LAST, blames_another)) {
+        return State::excluded("it ends because of something it needs, and not by its own fault", vec![words]);
     }
-    let last = last_words(model, pod);
-    if let Some(words) = last.iter().find(|words| blames_another(&words.says)) {
-        return State::excluded("it ends because something it needs does not answer", vec![words.clone()]);
-    }
+    let last = ended.and_then(last_words);
     let (patch, before) = containers::roll_back(model, workload, |_| true);
     let otherwise = format!("Correct what {workload} complains about as it ends");
     let evidence = cited.into_iter().chain(last).chain(before).collect();
@@ -96,24 +94,37 @@ fn one(model: &Model<'_>, workload: &Subject, pod: &Object, end: &Ended<'_>) -> 
     }))
 }
 
-/// What the run that ended said last: its last line that speaks of an error, else its last line; out of the log before the
-/// last restart where there is one.
-fn last_words(model: &Model<'_>, pod: &Object) -> Option<Citation> {
+/// What the run that ended said last: its last line that speaks of an error, else its last line.
+fn last_words(log: &LogFile) -> Option<Citation> {
     const WORDS: [&str; 7] = ["error", "fatal", "panic", "invalid", "cannot", "failed", "exception"];
-    let logs = model.evidence.logs.of(pod.subject()).iter();
-    let ended = logs.max_by_key(|log| log.file.ends_with(".previous.txt"))?;
     let speaks = |line: &str| WORDS.iter().any(|word| line.to_ascii_lowercase().contains(word));
-    ended.last_line(speaks).or_else(|| ended.last_line(|line| !line.trim().is_empty()))
+    log.last_line_within(LAST, speaks).or_else(|| log.last_line(|line| !line.trim().is_empty()))
 }
 
-/// Words of the C library, of Go and of resolvers for a peer that cannot be reached.
+/// How many lines before its end a run's words count as its last: a stack trace is long.
+const LAST: usize = 100;
+
+/// Words of errno(3), Go, Java and of database servers for what is not the application's own: a peer that cannot be reached
+/// or turns it away, a file it may not touch, a port that another holds.
+const OF_OTHERS: [&str; 13] = [
+    "access denied for user",
+    "already in use",
+    "authentication failed",
+    "communications link failure",
+    "connection refused",
+    "connection reset",
+    "connection timed out",
+    "econnrefused",
+    "i/o timeout",
+    "no route to host",
+    "not connected",
+    "permission denied",
+    "read-only file system",
+];
+
 fn blames_another(text: &str) -> bool {
-    let text = text.to_ascii_lowercase();
-    let of_peers = ["connection refused", "connection timed out", "i/o timeout", "no route to host", "no such host"];
-    of_peers
-        .iter()
-        .chain(&["name or service not known", "name resolution", "connection reset"])
-        .any(|words| text.contains(words))
+    let lower = text.to_ascii_lowercase();
+    lookups::tells(text) || OF_OTHERS.iter().any(|words| lower.contains(words))
 }
 
 #[cfg(test)]
@@ -137,6 +148,8 @@ mod tests {
             "{POD}\n{}\nlog a/p-1  dial tcp 10.0.0.9:5432: connect: connection refused\n=> unknown",
             ended(1, "Error")
         ));
+        let trace = "log a/p-1  Caused by: Access denied for user x\nlog a/p-1  at p.q(R.java:1)\nlog a/p-1  Exception: giving up";
+        check(&format!("{POD}\n{}\n{trace}\n=> unknown", ended(1, "Error")));
         check(&format!("{POD}\n{}\nlog a/p-1  write: No space left on device\n=> unknown", ended(1, "Error")));
     }
 

@@ -97,7 +97,7 @@ pub(super) fn is_of_names(error: &str) -> bool {
 }
 
 /// Whether a text tells of a look-up that failed; Go names the server that did not answer: `lookup x on 10.0.0.1:53: ...`.
-fn tells(text: &str) -> bool {
+pub(super) fn tells(text: &str) -> bool {
     let asked = text.split_once("lookup ").is_some_and(|(_, rest)| rest.contains(" on ") && rest.contains(":53: "));
     asked || WORDS.iter().any(|words| text.contains(words))
 }

@@ -106,7 +106,48 @@ fn revision(kept: &Object) -> Option<i64> {
     kept.number("/revision").or_else(|| noted.get("deployment.kubernetes.io/revision")?.parse().ok())
 }
 
-/// A template without what controllers write into their copies of it.
+/// What the API server fills in, by name: a copy that was written down without it is no other template.
+/// Source: kubernetes/pkg/apis/core/v1/defaults.go.
+const WORDS: [(&str, &str); 7] = [
+    ("dnsPolicy", "ClusterFirst"),
+    ("protocol", "TCP"),
+    ("restartPolicy", "Always"),
+    ("schedulerName", "default-scheduler"),
+    ("scheme", "HTTP"),
+    ("terminationMessagePath", "/dev/termination-log"),
+    ("terminationMessagePolicy", "File"),
+];
+const NUMBERS: [(&str, i64); 5] = [
+    ("failureThreshold", 3),
+    ("periodSeconds", 10),
+    ("successThreshold", 1),
+    ("terminationGracePeriodSeconds", 30),
+    ("timeoutSeconds", 1),
+];
+
+fn is_default(key: &str, value: &Value) -> bool {
+    match value {
+        Value::String(word) => WORDS.contains(&(key, word.as_str())),
+        Value::Number(number) => {
+            NUMBERS.iter().any(|(name, default)| key == *name && number.as_i64() == Some(*default))
+        }
+        Value::Object(map) => map.is_empty() && matches!(key, "resources" | "securityContext"),
+        _ => false,
+    }
+}
+
+fn without_defaults(value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            map.retain(|key, value| !is_default(key, value));
+            map.values_mut().for_each(without_defaults);
+        }
+        Value::Array(list) => list.iter_mut().for_each(without_defaults),
+        _ => {}
+    }
+}
+
+/// A template without what controllers write into their copies of it, and without defaults.
 fn normal(template: &Value) -> Value {
     let mut template = template.clone();
     if let Some(template) = template.as_object_mut() {
@@ -118,6 +159,7 @@ fn normal(template: &Value) -> Value {
             labels.remove("pod-template-hash");
         }
     }
+    without_defaults(&mut template["spec"]);
     template
 }
 
@@ -186,7 +228,7 @@ mod tests {
              earlier deployment/a/p 10  metadata.labels.pod-template-hash=x";
         let image = |_: &Model<'_>, earlier: Option<Earlier<'_>>| earlier?.get("/spec/containers/0/image").cloned();
         assert_eq!(with(text, "deployment/a/p", image), Some("two".into()));
-        let text = "deployment a/p  app=p\nearlier deployment/a/p 1";
+        let text = "deployment a/p  app=p\nearlier deployment/a/p 1  spec.restartPolicy=Always";
         assert!(with(text, "deployment/a/p", |_, earlier| earlier.is_none()), "the only one is the current one");
     }
 

@@ -17,9 +17,14 @@ pub struct LogFile {
 impl LogFile {
     /// The last line that satisfies `wanted`, cited.
     pub fn last_line(&self, wanted: impl Fn(&str) -> bool) -> Option<Citation> {
+        self.last_line_within(usize::MAX, wanted)
+    }
+
+    /// The same among the last `most` lines.
+    pub fn last_line_within(&self, most: usize, wanted: impl Fn(&str) -> bool) -> Option<Citation> {
         let lines: Vec<&str> = self.text.lines().collect();
         let index = lines.iter().rposition(|line| wanted(line))?;
-        Some(Citation::line(&self.file, index + 1, short(lines[index])))
+        (lines.len() - index <= most).then(|| Citation::line(&self.file, index + 1, short(lines[index])))
     }
 }
 
