@@ -9,7 +9,7 @@ use crate::{
     causes::{self, Case, Finding, Lack, Proof, State},
     choice::{self, Choice, Holding},
     diagnosis::{Candidate, Diagnosis, FORMAT, Missing, Next, Noise, RootCause, RuledOut, SymptomSeen, Verdict},
-    evidence::{Citation, Evidence, EvidenceError},
+    evidence::{Citation, Evidence, EvidenceError, Fact, Probe},
     model::Model,
     narrowing::{self, Narrowed},
     propagation::explains,
@@ -121,7 +121,7 @@ impl Investigation {
         };
         let verdict = if !chosen.is_empty() {
             Verdict::Confirmed
-        } else if symptoms.is_empty() && someone_is_served(&self.evidence) {
+        } else if symptoms.is_empty() && unseen(&self.evidence).is_empty() {
             Verdict::Healthy
         } else {
             Verdict::Unknown
@@ -192,15 +192,7 @@ impl Investigation {
             }
         }
         if symptoms.is_empty() {
-            let how =
-                "kubectl get pods,services,events -A -o json > objects.json, and probes.json of what fails".to_owned();
-            let lack = Lack {
-                what: "probes.json".to_owned(),
-                why: "nobody was seen being served or failing".to_owned(),
-                how,
-                request: None,
-            };
-            missing.insert(lack.what.clone(), (lack, BTreeSet::new()));
+            missing.extend(unseen(&self.evidence).into_iter().map(|lack| (lack.what.clone(), (lack, BTreeSet::new()))));
         }
         candidates.sort_by(|a, b| (&a.cause, &a.subject).cmp(&(&b.cause, &b.subject)));
         candidates.dedup();
@@ -229,33 +221,12 @@ fn now_listed(files: &mut BTreeMap<String, String>, resource: &str) {
     files.insert(FILE.to_owned(), coverage.to_string());
 }
 
-/// What proves one cause in one subject several times over, by several symptoms, is one finding.
-fn together(findings: Vec<Finding>) -> Vec<Finding> {
-    let mut whole: Vec<Finding> = Vec::new();
-    for finding in findings {
-        let same = whole.iter_mut().find(|known| known.subject == finding.subject);
-        match (same, finding.state) {
-            (Some(Finding { state: State::Holds(known), effects, .. }), State::Holds(more)) => {
-                effects
-                    .extend(finding.effects.into_iter().filter(|effect| !effects.contains(effect)).collect::<Vec<_>>());
-                known.evidence.extend(more.evidence);
-                known
-                    .fix
-                    .patch
-                    .extend(more.fix.patch.into_iter().filter(|c| !known.fix.patch.contains(c)).collect::<Vec<_>>());
-            }
-            (_, state) => whole.push(Finding { state, ..finding }),
-        }
-    }
-    whole
-}
-
 /// Lets every cause look, and predicts what each would explain.
 fn look(case: &Case<'_, '_>) -> Vec<Looked> {
     let (model, symptoms) = (case.model, case.symptoms);
     let mut looked = Vec::new();
     for cause in causes::all() {
-        for finding in together(cause.examine(case)) {
+        for finding in causes::together(cause.examine(case)) {
             let explains = (0..symptoms.len()).filter(|&i| explains(model, &finding.effects, &symptoms[i])).collect();
             looked.push(Looked { cause: *cause, finding, explains });
         }
@@ -328,9 +299,30 @@ fn told(symptom: &Symptom) -> SymptomSeen {
     }
 }
 
-/// Whether anyone was seen being served; without that, seeing no symptom says nothing.
-fn someone_is_served(evidence: &Evidence) -> bool {
-    evidence.probes.iter().any(|probe| !probe.failed()) || evidence.traffic.iter().any(|record| !record.failed())
+/// What must be seen before no symptom means that nothing is wrong: that someone is served; where requests are logged, what
+/// became of them, for a few probes miss what happens to some alone; and of a cluster its pods and nodes.
+fn unseen(evidence: &Evidence) -> Vec<Lack> {
+    let mut lacks = Vec::new();
+    let served = evidence.traffic.iter().any(|record| !record.failed());
+    let logged = evidence.traffic.is_empty() && evidence.logs.have_requests();
+    if logged || !served && evidence.probes.iter().all(Probe::failed) {
+        lacks.push(Lack {
+            what: if logged { "traffic.jsonl" } else { "probes.json" }.to_owned(),
+            why: if logged { "requests are logged, and were not collected" } else { "nobody was seen being served" }
+                .to_owned(),
+            how: "the access log of whatever clients ask first, one request a line; or what a request made by hand came to"
+                .to_owned(),
+            request: None,
+        });
+    }
+    if !evidence.coverage.listed.is_empty() || evidence.traffic.iter().any(|record| record.pod.is_some()) {
+        for (kind, resource) in [("node", "nodes"), ("pod", "pods")] {
+            if let Fact::Missed(why) = evidence.listed(kind, resource) {
+                lacks.push(Lack::objects(resource, None, why));
+            }
+        }
+    }
+    lacks
 }
 
 /// The subject of the first root cause, for callers that only want a name.

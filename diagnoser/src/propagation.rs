@@ -155,10 +155,10 @@ pub fn explains(model: &Model<'_>, effects: &[(Subject, Mode)], symptom: &Sympto
     let inside: Vec<(Subject, Mode)> =
         effects.iter().filter(|(subject, _)| symptom.scope.contains(subject)).cloned().collect();
     // What befalls one kind of request is seen by that kind and no other.
-    let itself = inside.iter().any(|(subject, mode)| subject.is("request") && mode.fits(symptom.seen));
+    let itself = inside.iter().any(|(subject, mode)| subject.is("request") && mode.fits(symptom.at_its_origin()));
     itself
         || !inside.is_empty()
             && propagate(model, &inside)
                 .get(&symptom.subject)
-                .is_some_and(|modes| modes.iter().any(|mode| mode.fits(symptom.seen)))
+                .is_some_and(|modes| modes.iter().any(|mode| mode.fits(symptom.at_its_origin())))
 }

@@ -10,7 +10,7 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering},
 };
 
-use lab::root::Root;
+use lab::{root::Root, scenario};
 use serde_json::Value;
 
 /// The project this test belongs to.
@@ -24,6 +24,15 @@ pub fn folder() -> PathBuf {
     let package = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
     let folder = Path::new(&package).join("..");
     folder.canonicalize().unwrap_or(folder)
+}
+
+/// The names of the scenarios that have a recording: they have passed their gates before.
+///
+/// # Panics
+/// When a scenario cannot be read.
+pub fn recorded() -> Vec<String> {
+    let names = scenario::names(&root()).expect("scenarios").into_iter();
+    names.filter(|name| root().recordings().join(name).is_dir()).collect()
 }
 
 /// What the program answered.

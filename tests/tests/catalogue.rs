@@ -22,6 +22,9 @@ fn every_scenario_is_whole() {
         let world = World::load(&root(), &scenario.world, &Placement::default())
             .unwrap_or_else(|error| panic!("{name}: {error}"));
         assert!(world.manifests.is_file(), "{name}: {} is missing", world.manifests.display());
+        let placed = scenario.placed(&world).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let open = format!("{:?}", placed.faults).contains("${");
+        assert!(!open, "{name}: something between ${{}} stands for nothing");
         if let Symptom::Http(http) = &scenario.symptom {
             world.place(&http.from).unwrap_or_else(|error| panic!("{name}: {error}"));
             assert!(

@@ -9,8 +9,8 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use lab::{ledger, scenario};
-use lab_tests::root;
+use lab::ledger;
+use lab_tests::recorded;
 
 /// How long one scenario may take on a warm cluster beside others, the gate included.
 const LIMIT: Duration = Duration::from_secs(240);
@@ -42,12 +42,6 @@ const ALWAYS: [&str; 8] = [
 
 /// How many of the others a check runs live, another handful each day, so that each has its turn.
 const HANDFUL: usize = 6;
-
-/// Those that have passed their gates before: each has a recording.
-fn recorded() -> Vec<String> {
-    let names = scenario::names(&root()).expect("scenarios").into_iter();
-    names.filter(|name| root().recordings().join(name).is_dir()).collect()
-}
 
 /// The names of a day, counted from 1970.
 fn names_of(day: usize) -> Vec<String> {
@@ -90,6 +84,11 @@ fn scenarios_pass_their_gates_and_the_host_stays_as_it_was() {
             row["outcome"] != "exact" || row["seconds"].as_f64().is_none_or(|took| took > LIMIT.as_secs_f64())
         })
         .collect();
+    for row in &failures {
+        let run = lab::root::cache().join("runs").join(row["name"].as_str().unwrap_or_default()).join("evidence");
+        let report = lab(&["diagnose", "--evidence", &run.to_string_lossy()]);
+        println!("{}:\n{}", row["name"], String::from_utf8_lossy(&report.stdout));
+    }
     assert!(failures.is_empty() && output.status.success(), "{failures:#?}");
     nothing_is_left();
     before.compare(&Host::now());

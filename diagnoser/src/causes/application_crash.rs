@@ -18,7 +18,7 @@
 //! kubernetes.io, Debug Running Pods; core/v1 ContainerStateTerminated.
 
 use super::{
-    Case, Cause, Finding, Proof, State, container_command_invalid, containers, containers::Ended, lookups, space,
+    Case, Cause, Finding, State, container_command_invalid, containers, containers::Ended, lookups, rollout, space,
 };
 use crate::{
     evidence::{Citation, LogFile, Object},
@@ -83,15 +83,9 @@ fn one(model: &Model<'_>, workload: &Subject, pod: &Object, end: &Ended<'_>) -> 
         return State::excluded("it ends because of something it needs, and not by its own fault", vec![words]);
     }
     let last = ended.and_then(last_words);
-    let (patch, before) = containers::roll_back(model, workload, |_| true);
     let otherwise = format!("Correct what {workload} complains about as it ends");
-    let evidence = cited.into_iter().chain(last).chain(before).collect();
-    State::Holds(Box::new(Proof {
-        evidence,
-        fix: containers::going_back(workload, patch, &otherwise),
-        wants: vec![],
-        changed: None,
-    }))
+    let (fix, before) = rollout::back(model, workload, otherwise, |_| true);
+    State::holds(cited.into_iter().chain(last).chain(before).collect(), fix)
 }
 
 /// What the run that ended said last: its last line that speaks of an error, else its last line.

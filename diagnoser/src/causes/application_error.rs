@@ -19,7 +19,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Case, Cause, Finding, Proof, State, containers, space};
+use super::{Case, Cause, Finding, State, containers, rollout, space};
 use crate::{
     evidence::{Citation, RequestRecord},
     model::{Model, Relation, is_ready},
@@ -128,15 +128,9 @@ fn one(model: &Model<'_>, symptom: &Symptom, origin: &Origin, workload: &Subject
     if let Some(lacks) = hidden_upstream(model, origin).or_else(|| unseen_siblings(model, origin, workload)) {
         return State::Undecided(lacks);
     }
-    let (patch, before) = containers::roll_back(model, workload, |_| true);
+    let (fix, before) = rollout::back(model, workload, format!("Correct the error of {workload}"), |_| true);
     evidence.extend(before);
-    let otherwise = format!("Correct the error of {workload}");
-    State::Holds(Box::new(Proof {
-        evidence,
-        fix: containers::going_back(workload, patch, &otherwise),
-        wants: vec![],
-        changed: None,
-    }))
+    State::holds(evidence, fix)
 }
 
 /// Whether the error is of a class that only a peer can cause.

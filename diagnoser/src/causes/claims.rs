@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Finding, Lack, Proof, State};
+use super::{Finding, Lack, State};
 use crate::{
     diagnosis::Fix,
     evidence::{Citation, Fact, Object, Quantity},
@@ -125,7 +125,7 @@ impl Waiting<'_> {
         let told = events_of(model.evidence, self.claim.subject()).into_iter();
         let mut warnings = told.filter(|(event, _)| event.text("/type") == Some("Warning"));
         evidence.extend(warnings.next().map(|(event, text)| event.cite("/message", text)));
-        State::Holds(Box::new(Proof { evidence, fix, wants: vec![], changed: None }))
+        State::holds(evidence, fix)
     }
 
     /// The workloads of the pods that wait, each with the place of the volume.

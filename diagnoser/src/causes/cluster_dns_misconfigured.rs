@@ -119,7 +119,7 @@ fn examine(model: &Model<'_>, pods: &[&Object], config: &Subject) -> State {
         std::iter::once(set).chain(rollout::restart(model, &model.workload_of(pods[0].subject()))).collect()
     });
     let fix = Fix { summary: format!("Let {config} answer for {domain}"), patch };
-    State::Holds(Box::new(Proof { evidence, fix, wants: vec![], changed: None }))
+    State::holds(evidence, fix)
 }
 
 /// `Corefile:7 - Error during parsing: Unknown directive 'x'` (coredns/caddy, caddyfile).

@@ -18,7 +18,7 @@
 //! kubernetes.io, Define a Command and Arguments for a Container; os/exec ErrNotFound, execve(2); POSIX, Shell, "Exit Status
 //! for Commands".
 
-use super::{Case, Cause, Finding, Proof, State, containers, containers::Ended};
+use super::{Case, Cause, Finding, State, containers, containers::Ended, kubelet_probes, rollout};
 use crate::{
     evidence::{Citation, Object},
     model::Model,
@@ -40,15 +40,14 @@ impl Cause for ContainerCommandInvalid {
         let model = case.model;
         containers::examine(model, |workload, pod| {
             let ended = containers::ends(model, pod);
-            let Some(says) = waiting(pod).or_else(|| ended.iter().find_map(|end| never_ran(model, end))) else {
+            let waits = waiting(pod).or_else(|| told(model, pod));
+            let Some(says) = waits.or_else(|| ended.iter().find_map(|end| never_ran(model, end))) else {
                 let end = ended.first()?;
                 return Some((State::excluded("its program was found and run", vec![end.cite()]), false));
             };
-            let (patch, before) = containers::roll_back(model, workload, |_| true);
             let otherwise = format!("Give {workload} a command that its image has");
-            let evidence = std::iter::once(says).chain(before).collect();
-            let fix = containers::going_back(workload, patch, &otherwise);
-            Some((State::Holds(Box::new(Proof { evidence, fix, wants: vec![], changed: None })), false))
+            let (fix, before) = rollout::back(model, workload, otherwise, |_| true);
+            Some((State::holds(std::iter::once(says).chain(before).collect(), fix), false))
         })
     }
 }
@@ -75,6 +74,17 @@ fn waiting(pod: &Object) -> Option<Citation> {
     })
 }
 
+/// The kubelet's event of it, which comes before it stands in the status; of a container that has been seen neither to run nor
+/// to end since.
+fn told(model: &Model<'_>, pod: &Object) -> Option<Citation> {
+    let statuses = pod.list("/status/containerStatuses");
+    if statuses.iter().any(|status| status["state"]["waiting"].is_null()) {
+        return None;
+    }
+    let (event, message) = kubelet_probes::events(model, pod, "Failed").last()?;
+    says_no_program(message).then(|| event.cite("/message", message))
+}
+
 /// The runtime's words for an execve(2) that failed: it names the program after `exec:`.
 fn says_no_program(message: &str) -> bool {
     let why = ["executable file not found", "no such file or directory", "permission denied", "is a directory"];
@@ -99,6 +109,16 @@ mod tests {
             "{POD}\n{}\nlog a/p-1  sh: 1: servr: not found\n=> container-command-invalid deployment/a/p",
             ended(127, "Error")
         ));
+    }
+
+    #[test]
+    fn holds_by_the_kubelets_event_before_it_stands_in_the_status() {
+        let event =
+            "event pod/a/p-1 Failed Error: failed to create task: exec: \"x\": executable file not found in $PATH";
+        let waits = "set pod/a/p-1  status.containerStatuses[0].state={\"waiting\":{\"reason\":\"ContainerCreating\"}}";
+        check(&format!("{POD}\n{waits}\n{event}\n=> container-command-invalid deployment/a/p"));
+        let runs = "set pod/a/p-1  status.containerStatuses[0].state={\"running\":{}}";
+        check(&format!("{POD}\n{runs}\n{event}\n=> unknown"));
     }
 
     #[test]

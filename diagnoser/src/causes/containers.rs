@@ -5,9 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{Finding, Lack, State, rollout};
+use super::{Finding, Lack, State};
 use crate::{
-    diagnosis::{Change, Fix},
     evidence::{Citation, Object},
     model::{Model, has_just_restarted, is_down, is_restarting},
     propagation::Mode,
@@ -110,7 +109,7 @@ pub(super) fn examine<'e>(
         let said = pods.iter().filter_map(|pod| look(&workload, pod));
         // The first of the strongest: nothing depends on the order of the list, pods are sorted by name.
         let best = said.fold(None, |best: Option<(State, bool)>, (state, served)| match best {
-            Some((known, before)) if strength(&known) >= strength(&state) => Some((known, before || served)),
+            Some((known, before)) if known.strength() >= state.strength() => Some((known, before || served)),
             _ => Some((state, served)),
         });
         let Some((state, served)) = best else { continue };
@@ -119,62 +118,14 @@ pub(super) fn examine<'e>(
     findings
 }
 
-fn strength(state: &State) -> u8 {
-    match state {
-        State::Holds(_) => 2,
-        State::Undecided(_) => 1,
-        State::Excluded { .. } => 0,
-    }
-}
-
-/// Going back to the template before, as far as the last rollout changed what `concerns` the cause; without one (or where it
-/// changed nothing of the kind) only a person can decide.
-pub(super) fn roll_back(
-    model: &Model<'_>,
-    workload: &Subject,
-    concerns: impl Fn(&str) -> bool,
-) -> (Vec<Change>, Vec<Citation>) {
-    let Some(earlier) = rollout::previous(model, workload) else { return (vec![], vec![]) };
-    let fields: Vec<String> = earlier.changed().into_iter().filter(|field| concerns(field)).collect();
-    let cited = fields
-        .first()
-        .map(|field| earlier.cite(field, format!("before the last rollout: {}", told(earlier.get(field)))));
-    if fields.is_empty() { (vec![], vec![]) } else { (earlier.restore(model, &fields), cited.into_iter().collect()) }
-}
-
-fn told(value: Option<&serde_json::Value>) -> String {
-    value.map_or_else(|| "none".to_owned(), |value| value.to_string().chars().take(120).collect())
-}
-
-/// A fix by going back, told in one sentence.
-pub(super) fn going_back(workload: &Subject, patch: Vec<Change>, otherwise: &str) -> Fix {
-    if patch.is_empty() {
-        return Fix { summary: otherwise.to_owned(), patch };
-    }
-    let fields: Vec<&str> = patch
-        .iter()
-        .filter_map(|change| match change {
-            Change::Set { path, .. } | Change::Unset { path, .. } => {
-                Some(path.trim_start_matches("/spec/template/spec"))
-            }
-            _ => None,
-        })
-        .collect();
-    Fix { summary: format!("Set {workload} back to the template before: {}", fields.join(", ")), patch }
-}
-
 /// The missing log of a pod.
 pub(super) fn lack_log(pod: &Object) -> Lack {
-    Lack {
-        what: format!("logs/{}_{}_*.txt", pod.namespace(), pod.name()),
-        why: "not collected".to_owned(),
-        how: format!(
-            "kubectl -n {0} logs {1} --all-containers --previous; kubectl -n {0} logs {1} --all-containers",
-            pod.namespace(),
-            pod.name()
-        ),
-        request: None,
-    }
+    let how = format!(
+        "kubectl -n {0} logs {1} --all-containers --previous; kubectl -n {0} logs {1} --all-containers",
+        pod.namespace(),
+        pod.name()
+    );
+    Lack { how, ..Lack::log(pod.subject(), None, "not collected") }
 }
 
 /// The kubelet's word that it ended a container because its liveness (or startup) probe failed.

@@ -24,7 +24,7 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
-use super::{Case, Cause, Finding, Lack, Proof, State};
+use super::{Case, Cause, Finding, Lack, State};
 use crate::{
     diagnosis::{Change, Fix},
     evidence::{Citation, Fact, Object, RequestRecord},
@@ -131,7 +131,7 @@ fn examine(model: &Model<'_>, symptom: &Symptom, cron: &Object) -> Option<Findin
     let patch = [suspend].into_iter().chain(running.map(|run| Change::Delete { object: run.job.subject().clone() }));
     let summary = format!("Suspend {}, until it leaves room for others", cron.subject());
     let fix = Fix { summary, patch: patch.collect() };
-    finding(State::Holds(Box::new(Proof { evidence, fix, wants: vec![], changed: None })))
+    finding(State::holds(evidence, fix))
 }
 
 /// The runs on record, oldest first. A Job is its CronJob's by its owner.

@@ -20,9 +20,9 @@
 use std::collections::BTreeSet;
 
 use super::{
-    Case, Cause, Finding, Proof, State, nginx,
+    Case, Cause, Finding, State, nginx,
     own_config::{File, files},
-    route_fault::{lack_traffic, merged},
+    route_fault::lack_traffic,
     served::{Word, was_served, word},
 };
 use crate::{
@@ -50,7 +50,7 @@ impl Cause for EdgeRuleBlocksRequest {
     }
 
     fn examine(&self, case: &Case<'_, '_>) -> Vec<Finding> {
-        merged(case.symptoms.iter().filter_map(|symptom| examine(case.model, symptom)))
+        case.symptoms.iter().filter_map(|symptom| examine(case.model, symptom)).collect()
     }
 }
 
@@ -81,7 +81,7 @@ fn examine(model: &Model<'_>, symptom: &Symptom) -> Option<Finding> {
         let subject = file.map.subject().clone();
         let summary = format!("Take `{}` out of {subject}, or narrow it, and start the edge anew", rule.says());
         let fix = Fix { summary, patch: without(model, file, rule, &asked, status, &pods) };
-        return finding(subject, State::Holds(Box::new(Proof { evidence, fix, wants: vec![], changed: None })));
+        return finding(subject, State::holds(evidence, fix));
     }
     finding(name, State::excluded("no rule of the edge's configuration answers it", vec![cited]))
 }

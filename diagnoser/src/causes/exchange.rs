@@ -1,14 +1,10 @@
 //! What the causes of bad and of late answers share: what every hop logged of one failing request, in the order in which the
 //! hops passed it on, and who stands behind a hop.
 
-use std::{
-    cmp::Ordering,
-    collections::{BTreeMap, BTreeSet},
-};
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Case, Finding, Lack, State, rollout};
+use super::{Case, Finding, Lack, rollout};
 use crate::{
-    diagnosis::Fix,
     evidence::{Citation, Object, RequestRecord},
     model::{Model, Relation, is_ready},
     subject::Subject,
@@ -143,12 +139,7 @@ pub(super) fn lack_log(model: &Model<'_>, pod: &Subject) -> Option<Lack> {
         return None;
     }
     let container = model.object(pod).and_then(|pod| pod.text("/spec/containers/0/name")).unwrap_or("CONTAINER");
-    Some(Lack {
-        what: format!("logs/{}_{}_{container}.txt", pod.namespace(), pod.name),
-        why: "not collected".to_owned(),
-        how: format!("kubectl -n {} logs {} -c {container}", pod.namespace(), pod.name),
-        request: None,
-    })
+    Some(Lack::log(pod, Some(container), "not collected"))
 }
 
 /// When the pods of a workload began, if it was rolled out with something else before.
@@ -159,41 +150,8 @@ pub(super) fn rolled_out(model: &Model<'_>, workload: &Subject) -> Option<jiff::
     own.filter_map(|pod: &Object| pod.time("/metadata/creationTimestamp")).min()
 }
 
-/// Back to what a workload was rolled out with before, where that is known, and where the last rollout stands.
-pub(super) fn back(model: &Model<'_>, workload: &Subject, otherwise: &str) -> (Fix, Option<Citation>) {
-    let Some(earlier) = rollout::previous(model, workload) else {
-        return (Fix { summary: otherwise.to_owned(), patch: vec![] }, None);
-    };
-    let changed = earlier.changed();
-    let fields = changed.join(", ");
-    let cited = changed.first().map(|field| earlier.cite(field, format!("{workload} had another {fields} before")));
-    let summary = format!("Set {workload} back to what it was before its last rollout: {fields}");
-    (Fix { summary, patch: earlier.restore(model, &changed) }, cited)
-}
-
-/// Looks at every symptom of requests for which hops logged ids. What several kinds of request say of one subject is one
-/// finding: proven by any of them, undecided before it is ruled out.
+/// Looks at every symptom of requests for which hops logged ids.
 pub(super) fn of_each(case: &Case<'_, '_>, look: impl Fn(&Model<'_>, &Symptom) -> Option<Finding>) -> Vec<Finding> {
-    let weight = |state: &State| match state {
-        State::Holds(_) => 2,
-        State::Undecided(_) => 1,
-        State::Excluded { .. } => 0,
-    };
-    let mut found: Vec<Finding> = Vec::new();
     let logged = |symptom: &&Symptom| symptom.origin.as_ref().is_some_and(|origin| !origin.ids.is_empty());
-    for finding in case.symptoms.iter().filter(logged).filter_map(|symptom| look(case.model, symptom)) {
-        let Some(known) = found.iter_mut().find(|known| known.subject == finding.subject) else {
-            found.push(finding);
-            continue;
-        };
-        match weight(&finding.state).cmp(&weight(&known.state)) {
-            Ordering::Greater => *known = finding,
-            Ordering::Equal => {
-                let more = finding.effects.into_iter().filter(|effect| !known.effects.contains(effect));
-                known.effects.extend(more.collect::<Vec<_>>());
-            }
-            Ordering::Less => {}
-        }
-    }
-    found
+    case.symptoms.iter().filter(logged).filter_map(|symptom| look(case.model, symptom)).collect()
 }

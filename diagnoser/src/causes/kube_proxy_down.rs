@@ -22,7 +22,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 
-use super::{Case, Cause, Finding, Lack, Proof, State, exchange, ways};
+use super::{Case, Cause, Finding, Lack, Proof, State, rollout, ways};
 use crate::{
     diagnosis::{Change, Fix},
     evidence::{Citation, Fact, Hosts, Object, Outcome, Packet, Rule, Target, Verdict},
@@ -270,7 +270,7 @@ fn fix(model: &Model<'_>, subject: &Subject, nodes: &BTreeSet<String>) -> Fix {
         .map(|(k, v)| (*k, *v))
         .collect();
     if met.len() == selector.len() {
-        return exchange::back(model, subject, &format!("Let {subject} run on every node")).0;
+        return rollout::back(model, subject, format!("Let {subject} run on every node"), |_| true).0;
     }
     let change = Change::Set { object: subject.clone(), path: path.to_owned(), from: json!(selector), to: json!(met) };
     Fix { summary: format!("Let {subject} run on every node: no label that they lack"), patch: vec![change] }

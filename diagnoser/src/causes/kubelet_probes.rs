@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::{Lack, containers, rollout, service_port_mismatch};
+use super::{Lack, rollout, service_port_mismatch};
 use crate::{
     evidence::{Citation, Fact, Hosts, Object},
     model::{Model, is_ready, is_running},
@@ -308,8 +308,8 @@ pub(super) fn fix(
         return (crate::diagnosis::Fix { summary: otherwise.to_owned(), patch: vec![] }, vec![]);
     };
     let field = format!("/spec/containers/{place}/{}", probe.field);
-    let (mut patch, cited) =
-        containers::roll_back(model, workload, |changed| changed == field || changed.starts_with(&format!("{field}/")));
+    let concerns = |changed: &str| changed == field || changed.starts_with(&format!("{field}/"));
+    let (crate::diagnosis::Fix { mut patch, .. }, cited) = rollout::back(model, workload, "", concerns);
     if patch.is_empty()
         && let Some((port, kind)) = instead.zip(probe.port_field())
     {
@@ -317,5 +317,5 @@ pub(super) fn fix(
         let from = object.get(&path).cloned().unwrap_or(Value::Null);
         patch.push(crate::diagnosis::Change::Set { object: workload.clone(), path, from, to: port.into() });
     }
-    (crate::diagnosis::Fix { summary: otherwise.to_owned(), patch }, cited)
+    (crate::diagnosis::Fix { summary: otherwise.to_owned(), patch }, cited.into_iter().collect())
 }

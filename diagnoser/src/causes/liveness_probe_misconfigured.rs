@@ -18,7 +18,7 @@
 //! kubernetes.io, Configure Liveness, Readiness and Startup Probes; kubernetes/pkg/kubelet/prober/prober.go.
 
 use super::{
-    Case, Cause, Finding, Proof, State, containers, kubelet_probes,
+    Case, Cause, Finding, State, containers, kubelet_probes,
     kubelet_probes::{Door, Got, KubeletProbe},
 };
 use crate::{evidence::Object, model::Model, subject::Subject};
@@ -78,7 +78,7 @@ fn one(model: &Model<'_>, workload: &Subject, pod: &Object, probe: &KubeletProbe
     let otherwise = format!("Let the liveness probe of {workload} ask what the application serves");
     let (fix, before) = kubelet_probes::fix(model, workload, probe, instead, &otherwise);
     evidence.extend(before);
-    Some(State::Holds(Box::new(Proof { evidence, fix, wants: vec![], changed: None })))
+    Some(State::holds(evidence, fix))
 }
 
 #[cfg(test)]

@@ -146,10 +146,5 @@ pub(super) fn lack_log(model: &Model<'_>, pod: &Object) -> Option<Lack> {
     let told = !model.evidence.logs.of(pod.subject()).is_empty()
         || model.evidence.traffic.iter().any(|record| record.pod().as_ref() == Some(pod.subject()));
     let container = pod.text("/spec/containers/0/name").unwrap_or("c");
-    (!told).then(|| Lack {
-        what: format!("logs/{}_{}_{container}.txt", pod.namespace(), pod.name()),
-        why: "whether its look-ups of names fail stands in its log".to_owned(),
-        how: format!("kubectl -n {} logs {}", pod.namespace(), pod.name()),
-        request: None,
-    })
+    (!told).then(|| Lack::log(pod.subject(), Some(container), "whether its look-ups of names fail stands in it"))
 }

@@ -18,7 +18,7 @@
 //! # Source
 //! RFC 9112, section 4 (status line); nginx src/http/modules/ngx_http_proxy_module.c; Go net/http readResponse; hyper src/error.rs.
 
-use super::{Case, Cause, Finding, Proof, State, exchange};
+use super::{Case, Cause, Finding, Proof, State, exchange, rollout};
 use crate::{model::Model, propagation::Mode, symptoms::Symptom};
 
 /// See the module's comment.
@@ -66,7 +66,7 @@ fn examine(model: &Model<'_>, symptom: &Symptom) -> Option<Finding> {
     let (workload, pods) = exchange::workload(model, &exchange::pods_behind(model, line.record))?;
     let state = match complaint {
         Some(complaint) => {
-            let (fix, before) = exchange::back(model, &workload, &format!("Let {workload} answer HTTP"));
+            let (fix, before) = rollout::back(model, &workload, format!("Let {workload} answer HTTP"), |_| true);
             let reached =
                 complaint.hops.iter().rev().find(|hop| hop.record.pod().is_some_and(|pod| pods.contains(&pod)));
             let evidence = [complaint.evidence].into_iter().chain(reached.map(exchange::Line::cite)).chain(before);

@@ -17,7 +17,7 @@
 //! # Source
 //! kubernetes.io, Assign Memory Resources to Containers, "Exceed a Container's memory limit"; Linux cgroup v2, memory.max.
 
-use super::{Case, Cause, Finding, Lack, Proof, State, containers, containers::Ended, kubelet_probes};
+use super::{Case, Cause, Finding, Lack, State, containers, containers::Ended, kubelet_probes, rollout};
 use crate::{
     evidence::{Citation, Fact, Hosts, Object, Quantity},
     model::Model,
@@ -57,11 +57,9 @@ impl Cause for MemoryLimitExceeded {
                     served,
                 ));
             };
-            let (patch, before) = containers::roll_back(model, workload, |_| true);
             let otherwise = format!("Raise the memory limit of {workload}, or let it use less");
-            let evidence = [says, limit].into_iter().chain(before).collect();
-            let fix = containers::going_back(workload, patch, &otherwise);
-            Some((State::Holds(Box::new(Proof { evidence, fix, wants: vec![], changed: None })), served))
+            let (fix, before) = rollout::back(model, workload, otherwise, |_| true);
+            Some((State::holds([says, limit].into_iter().chain(before).collect(), fix), served))
         })
     }
 }

@@ -23,7 +23,7 @@
 use serde_json::{Value, json};
 
 use super::{
-    Case, Cause, Finding, Lack, Proof, State,
+    Case, Cause, Finding, Lack, State,
     mesh::{self, Way, cluster, has_sidecar},
 };
 use crate::{
@@ -115,7 +115,7 @@ fn examine(model: &Model<'_>, way: &Way<'_>) -> Option<(Subject, State)> {
             to: json!(mode),
         }],
     };
-    Some((rule.subject().clone(), State::Holds(Box::new(Proof { evidence, fix, wants: vec![], changed: None }))))
+    Some((rule.subject().clone(), State::holds(evidence, fix)))
 }
 
 /// What clients are told to speak to a subset of the host, and where: the subset's own policy decides.

@@ -23,7 +23,7 @@
 use serde_json::{Value, json};
 
 use super::{
-    Case, Cause, Finding, Lack, Proof, State,
+    Case, Cause, Finding, Lack, State,
     mesh::{self, Way, cluster},
 };
 use crate::{
@@ -103,7 +103,7 @@ fn examine(model: &Model<'_>, way: &Way<'_>) -> Option<(Subject, State)> {
         }
         None => (name, Fix { summary: format!("Declare {} in a ServiceEntry", way.host), patch: vec![] }),
     };
-    Some((subject, State::Holds(Box::new(Proof { evidence, fix, wants: vec![], changed: None }))))
+    Some((subject, State::holds(evidence, fix)))
 }
 
 /// The ServiceEntry that is meant for a host, and the place of the host it declares in its stead: the one that leads to where

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::{
-    Case, Finding, Lack, Proof, State,
+    Case, Finding, Lack, State,
     mesh::{self, Way},
 };
 use crate::{
@@ -69,7 +69,7 @@ pub(super) fn findings<'e>(case: &Case<'_, 'e>, hold: impl Fn(&Model<'e>, &Fault
                 let evidence = way.cite().into_iter().chain(one.evidence).collect();
                 let fix = Fix { summary: one.summary, patch: one.patch };
                 let state = match way.turned {
-                    Some(_) => State::Holds(Box::new(Proof { evidence, fix, wants: vec![], changed: None })),
+                    Some(_) => State::holds(evidence, fix),
                     None => State::Undecided(vec![way.lack()]),
                 };
                 held.insert(one.subject.clone(), Finding { subject: one.subject, effects: vec![effect], state });

@@ -89,9 +89,11 @@ mod slow_upstream;
 mod space;
 mod storage_class_missing;
 mod stuck;
+mod together;
 mod volume_claim_unmatched;
 mod ways;
 pub use reference::{Reference, reference, references};
+pub(crate) use together::together;
 
 use crate::routing;
 use crate::{
@@ -233,9 +235,23 @@ pub enum State {
 }
 
 impl State {
+    /// Proven by readings, and what restores health.
+    pub fn holds(evidence: Vec<Citation>, fix: Fix) -> Self {
+        Self::Holds(Box::new(Proof { evidence, fix, wants: vec![], changed: None }))
+    }
+
     /// Ruled out by a reading.
     pub fn excluded(because: impl Into<String>, evidence: Vec<Citation>) -> Self {
         Self::Excluded { because: because.into(), evidence }
+    }
+
+    /// The more it says the greater: proven, undecided, ruled out.
+    fn strength(&self) -> u8 {
+        match self {
+            Self::Holds(_) => 2,
+            Self::Undecided(_) => 1,
+            Self::Excluded { .. } => 0,
+        }
     }
 }
 
@@ -283,6 +299,17 @@ impl Lack {
                 },
             }),
             how,
+        }
+    }
+
+    /// A pod's log; of one container where it is known which.
+    pub fn log(pod: &Subject, container: Option<&str>, why: &str) -> Self {
+        let of = container.map(|container| format!(" -c {container}")).unwrap_or_default();
+        Self {
+            what: format!("logs/{}_{}_{}.txt", pod.namespace(), pod.name, container.unwrap_or("*")),
+            why: why.to_owned(),
+            how: format!("kubectl -n {} logs {}{of}", pod.namespace(), pod.name),
+            request: None,
         }
     }
 

@@ -24,12 +24,12 @@ use std::collections::BTreeSet;
 use super::{
     Case, Cause, Finding, Lack, Proof, State,
     own_config::{File, files},
-    route_fault::{lack_traffic, merged},
+    route_fault::lack_traffic,
     served::{Front, Word, front, word},
 };
 use crate::{
     diagnosis::Fix,
-    evidence::{Citation, ProbeKind, Target},
+    evidence::{Citation, Fact, ProbeKind, Target},
     model::Model,
     propagation::Mode,
     subject::Subject,
@@ -52,7 +52,7 @@ impl Cause for NameResolvesToWrongAddress {
     }
 
     fn examine(&self, case: &Case<'_, '_>) -> Vec<Finding> {
-        merged(case.symptoms.iter().filter_map(|symptom| examine(case.model, symptom)))
+        case.symptoms.iter().filter_map(|symptom| examine(case.model, symptom)).collect()
     }
 }
 
@@ -142,6 +142,11 @@ fn record<'e>(model: &Model<'e>, asked: &Asked) -> Result<Option<Written<'e>>, V
     let dns = services.filter(|service| service.map("/spec/selector").get("k8s-app") == Some(&"kube-dns"));
     let pods: BTreeSet<Subject> =
         dns.flat_map(|service| model.selected_pods(service)).map(|pod| pod.subject().clone()).collect();
+    if pods.is_empty()
+        && let Fact::Missed(why) = model.evidence.listed("pod", "pods")
+    {
+        return Err(vec![Lack::objects("pods", Some("kube-system"), why)]);
+    }
     for file in files(model, &pods)? {
         let mut start = 0;
         for line in file.text.split_inclusive('\n') {

@@ -20,7 +20,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Case, Cause, Finding, Lack, Proof, State, ways};
+use super::{Case, Cause, Finding, Lack, State, ways};
 use crate::{
     diagnosis::{Change, Fix},
     evidence::{Citation, Fact, Hosts, Object, Outcome, Packet, Rule, Target, dropped},
@@ -99,7 +99,7 @@ fn examine(model: &Model<'_>, node: &str, ways: &Ways<'_>) -> Finding {
         summary: format!("Delete the rules of node/{node} that drop what goes to {which}"),
         patch: hit.values().map(|(rule, _)| delete(node, rule)).collect(),
     };
-    let state = State::Holds(Box::new(Proof { evidence, fix, wants: vec![], changed: None }));
+    let state = State::holds(evidence, fix);
     finding(model, node, pods.iter(), state)
 }
 

@@ -24,7 +24,7 @@ use std::collections::BTreeMap;
 
 use ipnet::IpNet;
 
-use super::{Case, Cause, Finding, Lack, Proof, State};
+use super::{Case, Cause, Finding, Lack, State};
 use crate::{
     diagnosis::{Change, Fix},
     evidence::{Citation, Fact, Hosts, Object},
@@ -103,7 +103,7 @@ fn examine(model: &Model<'_>, node: &Object) -> Option<Finding> {
     let summary = format!("Lead the pods of {far_node} to it on {}", node.subject());
     let fix = Fix { summary, patch };
     let pods = wrong.iter().map(|(called, ..)| *called).collect();
-    finding(pods, State::Holds(Box::new(Proof { evidence, fix, wants: vec![], changed: None })))
+    finding(pods, State::holds(evidence, fix))
 }
 
 /// Pods that are called across the edge of this node, from it or on it, each with the pod on the other node: what is asked

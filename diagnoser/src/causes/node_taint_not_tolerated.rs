@@ -20,7 +20,7 @@
 //! kubernetes.io, Taints and Tolerations; Safely Drain a Node.
 
 use super::{
-    Case, Cause, Finding, Proof, State, rollout,
+    Case, Cause, Finding, rollout,
     scheduling::{self, CORDON, Fit, Placement, Stage, is_of_the_control_plane},
     stuck::{self, Look, put_back},
 };
@@ -46,7 +46,7 @@ impl Cause for NodeTaintNotTolerated {
     fn examine(&self, case: &Case<'_, '_>) -> Vec<Finding> {
         let model = case.model;
         let findings = stuck::findings(model, |pod| look(model, pod), |owner, pod| fix(model, owner, pod));
-        merge(findings.into_iter().map(|finding| seat(model, finding)).collect())
+        findings.into_iter().map(|finding| seat(model, finding)).collect()
     }
 }
 
@@ -116,34 +116,6 @@ fn seat(model: &Model<'_>, mut finding: Finding) -> Finding {
         finding.subject = node.subject().clone();
     }
     finding
-}
-
-/// Several workloads that wait for one node are one finding.
-fn merge(findings: Vec<Finding>) -> Vec<Finding> {
-    let mut merged: Vec<Finding> = Vec::new();
-    for finding in findings {
-        let holds = |finding: &Finding| matches!(finding.state, State::Holds(_));
-        let known = merged.iter_mut().find(|known| known.subject == finding.subject && holds(known) && holds(&finding));
-        match known {
-            Some(known) => {
-                known.effects.extend(finding.effects);
-                if let (State::Holds(known), State::Holds(more)) = (&mut known.state, finding.state) {
-                    add(known, *more);
-                }
-            }
-            None => merged.push(finding),
-        }
-    }
-    merged
-}
-
-/// What takes away more than is known already.
-fn add(known: &mut Proof, more: Proof) {
-    for change in more.fix.patch {
-        if !known.fix.patch.contains(&change) {
-            known.fix.patch.push(change);
-        }
-    }
 }
 
 #[cfg(test)]

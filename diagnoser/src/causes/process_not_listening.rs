@@ -19,7 +19,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Case, Cause, Finding, Lack, Proof, State, containers, service_port_mismatch};
+use super::{Case, Cause, Finding, Lack, State, rollout, service_port_mismatch};
 use crate::{
     evidence::{Citation, Fact, Hosts, Object},
     model::{Model, is_ready, is_restarting, is_running},
@@ -91,15 +91,10 @@ fn one(model: &Model<'_>, workload: &Subject, asked: &[(&Object, &Object)]) -> S
     if !lacks.is_empty() {
         return State::Undecided(lacks);
     }
-    let (patch, before) = containers::roll_back(model, workload, |_| true);
-    evidence.extend(before);
     let otherwise = format!("Let {workload} run its server, with a readiness probe that asks it");
-    State::Holds(Box::new(Proof {
-        evidence,
-        fix: containers::going_back(workload, patch, &otherwise),
-        wants: vec![],
-        changed: None,
-    }))
+    let (fix, before) = rollout::back(model, workload, otherwise, |_| true);
+    evidence.extend(before);
+    State::holds(evidence, fix)
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ use std::collections::BTreeSet;
 use super::{
     Case, Cause, Finding, Proof, State, nginx,
     own_config::{File, files},
-    route_fault::{lack_traffic, merged},
+    route_fault::lack_traffic,
     served::{Word, word},
 };
 use crate::{
@@ -46,7 +46,7 @@ impl Cause for RateLimited {
     }
 
     fn examine(&self, case: &Case<'_, '_>) -> Vec<Finding> {
-        merged(case.symptoms.iter().filter_map(|symptom| examine(case.model, symptom)))
+        case.symptoms.iter().filter_map(|symptom| examine(case.model, symptom)).collect()
     }
 }
 

@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 use super::{
     Case, Cause, Finding, Lack, Proof, State,
     own_config::restart,
-    route_fault::{follows_a_rule, merged},
+    route_fault::follows_a_rule,
     served::{Word, word},
 };
 use crate::{
@@ -53,7 +53,7 @@ impl Cause for RbacForbidden {
     }
 
     fn examine(&self, case: &Case<'_, '_>) -> Vec<Finding> {
-        merged(case.symptoms.iter().filter_map(|symptom| examine(case.model, symptom)))
+        case.symptoms.iter().filter_map(|symptom| examine(case.model, symptom)).collect()
     }
 }
 
@@ -83,12 +83,7 @@ fn examine(model: &Model<'_>, symptom: &Symptom) -> Option<Finding> {
     };
     let logs: Vec<_> = pods.iter().flat_map(|pod| model.evidence.logs.of(pod)).collect();
     if logs.is_empty() {
-        let lacks = pods.iter().map(|pod| Lack {
-            what: format!("logs/{}_{}_*.txt", pod.namespace(), pod.name),
-            why: "not collected".to_owned(),
-            how: format!("kubectl -n {} logs {}", pod.namespace(), pod.name),
-            request: None,
-        });
+        let lacks = pods.iter().map(|pod| Lack::log(pod, None, "not collected"));
         return finding(asked.name(), State::Undecided(lacks.collect()));
     }
     let refusals: BTreeSet<Refusal> = logs.iter().flat_map(|log| log.text.lines()).filter_map(refusal).collect();

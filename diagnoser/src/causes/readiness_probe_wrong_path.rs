@@ -18,7 +18,7 @@
 //! kubernetes.io, Configure Liveness, Readiness and Startup Probes, "HTTP probes"; kubernetes/pkg/probe/http/http.go.
 
 use super::{
-    Case, Cause, Finding, Proof, State, containers, kubelet_probes,
+    Case, Cause, Finding, State, containers, kubelet_probes,
     kubelet_probes::{Got, KubeletProbe},
     rollout,
 };
@@ -76,7 +76,7 @@ fn one(model: &Model<'_>, workload: &Subject, pod: &Object, probe: &KubeletProbe
     let otherwise = format!("Let the readiness probe of {workload} ask for a page that the application has");
     let (fix, before) = kubelet_probes::fix(model, workload, probe, None, &otherwise);
     let evidence = [failure, probe.cite()].into_iter().chain(before).collect();
-    Some(State::Holds(Box::new(Proof { evidence, fix, wants: vec![], changed: None })))
+    Some(State::holds(evidence, fix))
 }
 
 #[cfg(test)]

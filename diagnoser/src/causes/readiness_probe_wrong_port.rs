@@ -18,7 +18,7 @@
 //! kubernetes.io, Configure Liveness, Readiness and Startup Probes; Debug Services, "Are the Pods working?".
 
 use super::{
-    Case, Cause, Finding, Proof, State, containers, kubelet_probes,
+    Case, Cause, Finding, State, containers, kubelet_probes,
     kubelet_probes::{Door, Got, KubeletProbe},
 };
 use crate::{
@@ -75,7 +75,7 @@ fn one(model: &Model<'_>, workload: &Subject, pod: &Object, probe: &KubeletProbe
     let otherwise = format!("Let the readiness probe of {workload} ask on the port on which it listens");
     let (fix, before) = kubelet_probes::fix(model, workload, probe, instead, &otherwise);
     evidence.extend(before);
-    Some(State::Holds(Box::new(Proof { evidence, fix, wants: vec![], changed: None })))
+    Some(State::holds(evidence, fix))
 }
 
 #[cfg(test)]

@@ -96,12 +96,7 @@ fn contrast<'e>(
     if others.len() < FEW {
         let silent = siblings.iter().find(|other| model.evidence.logs.of(other.subject()).is_empty());
         return Err(match silent {
-            Some(other) => State::Undecided(vec![Lack {
-                what: format!("logs/{}_{}_*.txt", other.namespace(), other.name()),
-                why: "not collected".to_owned(),
-                how: format!("kubectl -n {} logs {}", other.namespace(), other.name()),
-                request: None,
-            }]),
+            Some(other) => State::Undecided(vec![Lack::log(other.subject(), None, "not collected")]),
             None => State::excluded(format!("the siblings of {} answered hardly anything", pod.subject()), vec![]),
         });
     }

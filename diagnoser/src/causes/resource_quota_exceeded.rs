@@ -23,7 +23,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::{Case, Cause, Finding, Lack, Proof, State};
+use super::{Case, Cause, Finding, Lack, State};
 use crate::{
     diagnosis::{Change, Fix},
     evidence::{Citation, Fact, Object, Quantity},
@@ -164,11 +164,7 @@ fn holds(model: &Model<'_>, quota: &Object, stopped: &[&Lacking<'_>]) -> Finding
     evidence.extend(first.refusal.as_ref().map(|(_, cited)| cited.clone()));
     patch.extend(stopped.iter().filter(|lacking| lacking.none).filter_map(|lacking| restart(model, lacking.workload)));
     let fix = Fix { summary: format!("Raise {}: {}", quota.subject(), words.join(", ")), patch };
-    Finding {
-        subject: quota.subject().clone(),
-        effects: effects(stopped),
-        state: State::Holds(Box::new(Proof { evidence, fix, wants: vec![], changed: None })),
-    }
+    Finding { subject: quota.subject().clone(), effects: effects(stopped), state: State::holds(evidence, fix) }
 }
 
 /// An amount as a quantity that loses nothing: cores in thousandths, all else in whole units.

@@ -21,8 +21,9 @@
 use std::collections::BTreeSet;
 
 use super::{
-    Case, Cause, Finding, Lack, Proof, State,
+    Case, Cause, Finding, Lack, State,
     exchange::{self, Complaint},
+    rollout,
 };
 use crate::{evidence::Fact, model::Model, propagation::Mode, subject::Subject, symptoms::Symptom};
 
@@ -68,13 +69,13 @@ fn examine(model: &Model<'_>, symptom: &Symptom) -> Option<Finding> {
     let subject = last.map(|(_, workload)| (*workload).clone());
     let (subject, state) = match subject {
         Some(workload) => {
-            let (fix, rollout) = exchange::back(model, &workload, "");
+            let (fix, rollout) = rollout::back(model, &workload, "", |_| true);
             let answered = complaint.hops.iter().rev().find(|hop| {
                 hop.record.succeeded() && hop.record.pod().is_some_and(|pod| model.workload_of(&pod) == workload)
             });
             let evidence = [complaint.evidence.clone(), complaint.line.cite()];
             let evidence = evidence.into_iter().chain(answered.map(exchange::Line::cite)).chain(rollout).collect();
-            (workload, State::Holds(Box::new(Proof { evidence, fix, wants: vec![], changed: None })))
+            (workload, State::holds(evidence, fix))
         }
         None => (behind.iter().next()?.clone(), State::Undecided(lacks(model, &behind))),
     };

@@ -8,7 +8,7 @@
 use serde_json::Value;
 
 use crate::{
-    diagnosis::Change,
+    diagnosis::{Change, Fix},
     evidence::{Citation, Object},
     model::{Model, is_down},
     subject::Subject,
@@ -88,6 +88,28 @@ impl Earlier<'_> {
             .map(|pod| pod.subject().clone())
             .collect()
     }
+}
+
+/// Going back to the template before, as far as the last rollout changed what `concerns` a cause, and what shows it. Without
+/// one, or where it changed nothing of the kind, only a person can decide, and `otherwise` says what.
+pub(super) fn back(
+    model: &Model<'_>,
+    workload: &Subject,
+    otherwise: impl Into<String>,
+    concerns: impl Fn(&str) -> bool,
+) -> (Fix, Option<Citation>) {
+    let earlier = previous(model, workload);
+    let fields: Vec<String> =
+        earlier.iter().flat_map(|earlier| earlier.changed()).filter(|field| concerns(field)).collect();
+    let (Some(earlier), Some(first)) = (earlier, fields.first()) else {
+        return (Fix { summary: otherwise.into(), patch: vec![] }, None);
+    };
+    let value =
+        earlier.get(first).map_or_else(|| "none".to_owned(), |value| value.to_string().chars().take(120).collect());
+    let cited = earlier.cite(first, format!("before the last rollout: {value}"));
+    let names: Vec<&str> = fields.iter().map(|field| field.trim_start_matches("/spec")).collect();
+    let summary = format!("Set {workload} back to the template before: {}", names.join(", "));
+    (Fix { summary, patch: earlier.restore(model, &fields) }, Some(cited))
 }
 
 /// The change that lets the pods of a workload start anew, as `kubectl rollout restart` does.

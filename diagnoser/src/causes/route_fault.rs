@@ -3,10 +3,10 @@
 //! One decision for the whole family, so that no two of its causes can hold for one request. The files of the causes say
 //! what each outcome means and how it is mended.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::{
-    Case, Finding, Lack, Proof, State,
+    Case, Finding, Lack, State,
     routing::{self, Class, Rule, fitting},
     served::{Served, Word, in_use, is_asked_for, served_before, services_of, word},
 };
@@ -60,8 +60,7 @@ pub(super) struct Held {
     pub patch: Vec<Change>,
 }
 
-/// The findings of one cause of the family: `hold` takes the faults that are its own. One finding a subject, for all the
-/// kinds of request that suffer from it.
+/// The findings of one cause of the family: `hold` takes the faults that are its own.
 pub(super) fn findings<'e>(
     case: &Case<'_, 'e>,
     modes: &[Mode],
@@ -75,7 +74,7 @@ pub(super) fn findings<'e>(
                 Some(one) => {
                     evidence.extend(one.evidence);
                     let fix = Fix { summary: one.summary, patch: one.patch };
-                    (one.subject, State::Holds(Box::new(Proof { evidence, fix, wants: vec![], changed: None })))
+                    (one.subject, State::holds(evidence, fix))
                 }
                 None => (asked.name(), State::excluded(fault.says(), evidence)),
             },
@@ -84,35 +83,7 @@ pub(super) fn findings<'e>(
         };
         Some(Finding { subject, effects, state })
     });
-    merged(found)
-}
-
-/// One finding a subject of what is proven, for all the kinds of request that suffer from it.
-pub(super) fn merged(found: impl Iterator<Item = Finding>) -> Vec<Finding> {
-    let mut held: BTreeMap<Subject, Finding> = BTreeMap::new();
-    let mut rest = Vec::new();
-    for finding in found {
-        let State::Holds(more) = finding.state else {
-            rest.push(finding);
-            continue;
-        };
-        let known = held.entry(finding.subject.clone()).or_insert_with(|| {
-            let proof = Proof { evidence: vec![], fix: more.fix.clone(), wants: vec![], changed: None };
-            Finding { subject: finding.subject, effects: vec![], state: State::Holds(Box::new(proof)) }
-        });
-        known.effects.extend(finding.effects);
-        let State::Holds(whole) = &mut known.state else { continue };
-        whole.evidence.extend(more.evidence);
-        if !whole.fix.summary.contains(&more.fix.summary) {
-            whole.fix.summary = format!("{}; {}", whole.fix.summary, more.fix.summary);
-        }
-        for change in more.fix.patch {
-            if !whole.fix.patch.contains(&change) {
-                whole.fix.patch.push(change);
-            }
-        }
-    }
-    held.into_values().chain(rest).collect()
+    found.collect()
 }
 
 impl Fault<'_> {

@@ -19,7 +19,7 @@
 
 use serde_json::json;
 
-use super::{Case, Cause, Finding, Lack, Proof, State};
+use super::{Case, Cause, Finding, Lack, State};
 use crate::{
     diagnosis::{Change, Fix},
     evidence::{Citation, Fact, Object},
@@ -84,7 +84,7 @@ fn examine(model: &Model<'_>, workload: &Object) -> State {
     let patch =
         vec![Change::Set { object: subject, path: "/spec/replicas".to_owned(), from: json!(0), to: json!(before) }];
     let fix = Fix { summary: format!("Scale {} up: replicas 0 -> {before}", workload.subject()), patch };
-    State::Holds(Box::new(Proof { evidence, fix, wants: vec![], changed: None }))
+    State::holds(evidence, fix)
 }
 
 /// From how many it was scaled down last: `Scaled down replica set x from 2 to 0`

@@ -7,7 +7,7 @@ use crate::{
     evidence::{Citation, RequestRecord},
     model::{Model, Relation},
     subject::Subject,
-    symptoms::{Asked, Symptom},
+    symptoms::{Asked, Symptom, alike, observation},
 };
 
 /// Whose answer failing requests get.
@@ -110,15 +110,16 @@ fn cite((index, record): Line<'_>) -> Citation {
 pub(super) fn word(model: &Model<'_>, symptom: &Symptom) -> Word {
     let Some(asked) = symptom.asked() else { return Word::Nobody("it goes by no name".to_owned()) };
     let failing = traces(model, |other| *other == asked);
-    let failing: Vec<&Trace<'_>> = failing.iter().rev().filter(|t| t.client.1.failed()).take(WINDOW).collect();
+    let fails = |record: &RequestRecord| record.failed() && alike(observation(record), symptom.seen);
+    let failing: Vec<&Trace<'_>> = failing.iter().rev().filter(|t| fails(t.client.1)).take(WINDOW).collect();
     if failing.is_empty() {
         return Word::Nobody("no hop's access log shows these requests".to_owned());
     }
     let mut words: Vec<(usize, Word)> = Vec::new();
     for trace in &failing {
         let word = word_of(model, trace);
-        let alike = |other: &Word| std::mem::discriminant(other) == std::mem::discriminant(&word);
-        match words.iter_mut().find(|(_, known)| alike(known)) {
+        let same = |other: &Word| std::mem::discriminant(other) == std::mem::discriminant(&word);
+        match words.iter_mut().find(|(_, known)| same(known)) {
             Some((count, Word::Application(pods) | Word::Edge(_, pods) | Word::Controller(_, pods))) => {
                 *count += 1;
                 if let Word::Application(more) | Word::Edge(_, more) | Word::Controller(_, more) = word {

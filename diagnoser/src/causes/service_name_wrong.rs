@@ -21,7 +21,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::{Case, Cause, Finding, Lack, Proof, State, lookups, rollout};
+use super::{Case, Cause, Finding, Lack, State, lookups, rollout};
 use crate::{
     diagnosis::{Change, Fix},
     evidence::{Citation, Fact, Object},
@@ -109,7 +109,7 @@ fn state(model: &Model<'_>, workload: &Subject, pods: &[&Object], wrong: &Wrong<
         patch.extend(rollout::restart(model, workload));
     }
     let fix = Fix { summary: format!("Let {workload} ask for {right} instead of {}", wrong.name), patch };
-    State::Holds(Box::new(Proof { evidence, fix, wants: vec![], changed: None }))
+    State::holds(evidence, fix)
 }
 
 impl Wrong<'_> {
@@ -155,9 +155,9 @@ fn places(model: &Model<'_>, pod: &Object) -> Vec<Place> {
     let template = model.object(&workload).filter(|workload| workload.get("/spec/template").is_some());
     let mut found = Vec::new();
     for (pointer, text) in settings(pod, "/spec") {
-        // What the template has is what one changes.
+        // What the template has is what one changes; a pod that has an owner is made from one, collected or not.
         let path = format!("/spec/template{pointer}");
-        let in_template = template.is_some_and(|template| template.text(&path) == Some(text));
+        let in_template = template.map_or(workload != *pod.subject(), |template| template.text(&path) == Some(text));
         let (object, path) =
             if in_template { (workload.clone(), path) } else { (pod.subject().clone(), pointer.clone()) };
         add(&object, &path, text, &pod.cite(&pointer, text), &mut found);

@@ -23,7 +23,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::{Case, Cause, Finding, Lack, Proof, State};
+use super::{Case, Cause, Finding, Lack, State};
 use crate::{
     diagnosis::{Change, Fix},
     evidence::{Fact, Object},
@@ -96,7 +96,7 @@ fn examine(model: &Model<'_>, service: &Object, index: usize, name: &str) -> Sta
     });
     let summary = format!("Let {} forward to a port that its pods have, instead of `{name}`", service.subject());
     let fix = Fix { summary, patch: patch.into_iter().collect() };
-    State::Holds(Box::new(Proof { evidence, fix, wants: vec![], changed: None }))
+    State::holds(evidence, fix)
 }
 
 /// The port that every pod declares and that is meant: the only one, or the one of the Service's own number; by its name where it has one.

@@ -22,9 +22,9 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    Case, Cause, Finding, Lack, Proof, State,
+    Case, Cause, Finding, Lack, State,
     exchange::{self, Line},
-    slow_upstream,
+    rollout, slow_upstream,
 };
 use crate::{
     evidence::{Citation, LogFile},
@@ -74,9 +74,10 @@ fn examine(model: &Model<'_>, symptom: &Symptom) -> Option<Finding> {
             State::excluded("its statements wait for a lock that another holds", vec![asker.cite()])
         }
         Some((line, (statement, text))) => {
-            let (fix, rollout) = exchange::back(model, &workload, &format!("Let {workload} ask less than: {text}"));
+            let (fix, rollout) =
+                rollout::back(model, &workload, format!("Let {workload} ask less than: {text}"), |_| true);
             let evidence = [line.cite(), statement].into_iter().chain(rollout).collect();
-            State::Holds(Box::new(Proof { evidence, fix, wants: vec![], changed: None }))
+            State::holds(evidence, fix)
         }
         None => State::Undecided(databases.iter().map(|pod| lack(model, pod)).collect()),
     };

@@ -21,9 +21,9 @@
 use std::collections::BTreeSet;
 
 use super::{
-    Case, Cause, Finding, Proof, State,
+    Case, Cause, Finding, State,
     exchange::{self, Line},
-    slow_database_query,
+    rollout, slow_database_query,
 };
 use crate::{evidence::Citation, model::Model, propagation::Mode, subject::Subject, symptoms::Symptom};
 
@@ -137,11 +137,11 @@ fn state(
     if let Some(quick) = quick(model, symptom, workload, worst) {
         return State::excluded("another replica answers the same in time", vec![quick]);
     }
-    let (fix, rollout) = exchange::back(model, workload, &format!("Find out what keeps {workload} busy"));
+    let (fix, rollout) = rollout::back(model, workload, format!("Find out what keeps {workload} busy"), |_| true);
     let given_up = late.iter().find(|one| one.slow.is_some_and(|line| line.record.id == worst.record.id));
     let evidence = given_up.map(|one| one.caller.cite()).into_iter().chain([worst.cite()]);
     let evidence = evidence.chain(usual.map(|(_, cited)| cited)).chain(rollout).collect();
-    State::Holds(Box::new(Proof { evidence, fix, wants: vec![], changed: None }))
+    State::holds(evidence, fix)
 }
 
 /// The records of a workload's good answers to the same kind of request, before the symptom or since.

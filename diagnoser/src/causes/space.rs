@@ -5,7 +5,6 @@ use crate::{
     evidence::{Citation, Fact, FileSystem, Hosts, Object},
     model::Model,
     propagation::Mode,
-    subject::Subject,
     symptoms::{event_subject, event_time},
 };
 
@@ -78,7 +77,7 @@ pub(super) fn examine(case: &Case<'_, '_>, resource: &Resource, proof: impl Fn(F
         };
         found.push(Finding { subject, effects, state });
     }
-    merge(found)
+    found
 }
 
 fn one(
@@ -117,37 +116,9 @@ fn one(
     match complaint_of(model, pod) {
         Some(complaint) => evidence.push(complaint),
         None if model.evidence.logs.of(pod.subject()).is_empty() => {
-            return State::Undecided(vec![Lack {
-                what: format!("logs/{}_{}_*.txt", pod.namespace(), pod.name()),
-                why: "not collected".to_owned(),
-                how: format!("kubectl -n {} logs {}", pod.namespace(), pod.name()),
-                request: None,
-            }]);
+            return State::Undecided(vec![Lack::log(pod.subject(), None, "not collected")]);
         }
         None => return State::excluded(format!("{} does not complain of missing space", pod.subject()), evidence),
     }
     proof(Full { host, row: row.clone(), evidence })
-}
-
-/// One finding a host: its pods' effects together, and the strongest state (proven, undecided, excluded).
-fn merge(found: Vec<Finding>) -> Vec<Finding> {
-    let rank = |state: &State| match state {
-        State::Holds(_) => 2,
-        State::Undecided(_) => 1,
-        State::Excluded { .. } => 0,
-    };
-    let mut merged: Vec<Finding> = Vec::new();
-    for finding in found {
-        match merged
-            .iter_mut()
-            .find(|known| known.subject == finding.subject && rank(&known.state) == rank(&finding.state))
-        {
-            Some(known) => known.effects.extend(finding.effects),
-            None => merged.push(finding),
-        }
-    }
-    // A proven host says nothing more by its other pods.
-    let proven: Vec<Subject> = merged.iter().filter(|f| rank(&f.state) == 2).map(|f| f.subject.clone()).collect();
-    merged.retain(|finding| rank(&finding.state) == 2 || !proven.contains(&finding.subject));
-    merged
 }

@@ -58,11 +58,7 @@ pub(super) fn findings(
 /// Sets back what the last rollout changed, of the fields of the template that `matter`; in words only where there is nothing
 /// to go back to.
 pub(super) fn put_back(model: &Model<'_>, owner: &Subject, summary: String, matter: impl Fn(&str) -> bool) -> Fix {
-    let patch = rollout::previous(model, owner).map(|earlier| {
-        let fields: Vec<String> = earlier.changed().into_iter().filter(|field| matter(field)).collect();
-        if fields.is_empty() { vec![] } else { earlier.restore(model, &fields) }
-    });
-    Fix { summary, patch: patch.unwrap_or_default() }
+    Fix { summary, ..rollout::back(model, owner, "", matter).0 }
 }
 
 /// The list in which an object would stand if it existed, as a reading.

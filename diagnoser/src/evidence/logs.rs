@@ -58,4 +58,14 @@ impl Logs {
     pub fn of(&self, pod: &Subject) -> &[LogFile] {
         self.by_pod.get(pod).map_or(&[], Vec::as_slice)
     }
+
+    /// Whether any of them has requests in it, as access logs write them: `"GET / HTTP/1.1"`, `"method":"GET"`.
+    pub fn have_requests(&self) -> bool {
+        const METHODS: [&str; 6] = ["\"GET", "\"POST", "\"PUT", "\"PATCH", "\"DELETE", "\"HEAD"];
+        let after = |line: &str, method: &str| {
+            line.split_once(method).is_some_and(|(_, rest)| rest.starts_with('"') || rest.starts_with(" /"))
+        };
+        let lines = self.by_pod.values().flatten().flat_map(|log| log.text.lines());
+        lines.into_iter().any(|line| METHODS.iter().any(|method| after(line, method)))
+    }
 }

@@ -70,6 +70,9 @@ pub struct RequestRecord {
     /// The route by which it chose it, by name.
     #[serde(default)]
     pub route: Option<String>,
+    /// How Envoy came to the status: `upstream_response_timeout`, `cluster_not_found`.
+    #[serde(default)]
+    pub details: Option<String>,
     /// Why Envoy's connection could not be made or broke, in its words.
     #[serde(default)]
     pub transport_failure: Option<String>,

@@ -73,6 +73,11 @@ impl Symptom {
         ["requests-", "slow-"].iter().any(|kind| self.id.starts_with(kind))
     }
 
+    /// What was seen, with the time that it took at the hop where it came to be.
+    pub fn at_its_origin(&self) -> Observation {
+        self.origin.as_ref().map_or(self.seen, |origin| origin.timed(self.seen))
+    }
+
     /// The kind of request that suffers, where it is one that goes by a name.
     pub fn asked(&self) -> Option<Asked> {
         self.scope.iter().find_map(Asked::of)

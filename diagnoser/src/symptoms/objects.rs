@@ -27,7 +27,8 @@ pub(super) fn down_pods(model: &Model<'_>) -> Vec<Symptom> {
             .zip(pod.time("/metadata/creationTimestamp"))
             .is_some_and(|(now, born)| now.duration_since(born) > START_UP);
         let restarting = is_restarting(pod, now);
-        if reason.is_none() && warning.is_none() && !old && !restarting || !restarting && is_spare(model, pod) {
+        let starts = reason.is_none() && warning.is_none() && !old;
+        if !restarting && (starts || reason.is_none() && is_spare(model, pod)) {
             continue;
         }
         let why = reason.map(str::to_owned).or_else(|| Some(warning?.says.clone()));
@@ -50,9 +51,13 @@ pub(super) fn down_pods(model: &Model<'_>) -> Vec<Symptom> {
     found
 }
 
-/// Whether every Service that forwards to a pod has others that are ready, made from the same template: then nobody misses it.
-/// Beside pods of an older template it is a rollout that does not go on.
+/// Whether a pod runs, is only not ready, and every Service that forwards to it has others that are ready, made from the same
+/// template: then nobody misses it. Beside pods of an older template it is a rollout that does not go on, and one that does not
+/// run at all is what its workload asked for and has not got.
 fn is_spare(model: &Model<'_>, pod: &Object) -> bool {
+    if pod.text("/status/phase").is_some_and(|phase| phase != "Running") {
+        return false;
+    }
     let template = |pod: &Object| {
         let labels = pod.labels();
         let made = labels.get("pod-template-hash").or(labels.get("controller-revision-hash"));

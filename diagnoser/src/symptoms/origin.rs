@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Asked;
+use super::{Asked, Observation};
 use crate::{
     evidence::{RequestRecord, deepest_first},
     model::{Model, Relation, is_running},
@@ -28,6 +28,10 @@ pub struct Origin {
     of_names: Option<bool>,
     /// Whether that hop gave up waiting: the next one may have got the requests and wait itself, and logs them when it ends.
     waited: bool,
+    /// How long the requests took that hop, in seconds, where it says.
+    seconds: Option<f64>,
+    /// The share of the requests that end there, and not at other hops.
+    pub(super) share: f64,
 }
 
 impl Origin {
@@ -51,7 +55,10 @@ impl Origin {
                 by_hop.entry(&deepest.hop).or_default().push(deepest);
             }
         }
+        let all: usize = by_hop.values().map(Vec::len).sum();
         let (hop, records) = by_hop.into_iter().max_by_key(|(_, records)| records.len())?;
+        #[allow(clippy::cast_precision_loss)]
+        let share = records.len() as f64 / all as f64;
         let upstreams = records.iter().filter_map(|record| record.upstream.clone()).filter(|u| !u.is_empty());
         let upstreams: BTreeSet<String> = upstreams.collect();
         let upstream_known = records.iter().all(|record| record.upstream.as_deref().is_some_and(|u| !u.is_empty()));
@@ -63,13 +70,26 @@ impl Origin {
         let by_address = upstream_known && upstreams.iter().all(|upstream| is_address(upstream));
         let of_names = if by_address { Some(false) } else { (!errors.is_empty()).then_some(2 * names > errors.len()) };
         let waited = 2 * records.iter().filter(|record| gave_up_waiting(record)).count() > records.len();
-        Some(Self { hop: hop.to_owned(), pods, upstreams, ids, upstream_known, of_names, waited })
+        let mut seconds: Vec<f64> = records.iter().filter_map(|record| record.seconds).collect();
+        seconds.sort_by(f64::total_cmp);
+        // Who comes while others wait for a connection shares what is left of its time: the longest tells.
+        let seconds = if waited { seconds.last() } else { seconds.get(seconds.len() / 2) }.copied();
+        Some(Self { hop: hop.to_owned(), pods, upstreams, ids, upstream_known, of_names, waited, seconds, share })
+    }
+
+    /// What was seen, with the time that it took where it came to be: what came at once may come to a busy client late.
+    pub(super) fn timed(&self, seen: Observation) -> Observation {
+        match seen {
+            Observation::Status(status, seconds) => Observation::Status(status, self.seconds.or(seconds)),
+            other => other,
+        }
     }
 }
 
 fn gave_up_waiting(record: &RequestRecord) -> bool {
     matches!(record.status, Some(499 | 504))
         || record.error.as_deref().is_some_and(|error| error.starts_with("timeout"))
+        || record.details.as_deref().is_some_and(|details| details.contains("timeout"))
 }
 
 /// Whether this is `10.0.0.1:80` and not `api.shop:80`.

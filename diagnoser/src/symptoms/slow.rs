@@ -17,6 +17,8 @@ const SECONDS: f64 = 0.5;
 const SHARE: f64 = 0.1;
 /// ... and how many at least: a busy machine holds everything up now and then, for as long as a few requests.
 const FEW: usize = 8;
+/// Which share of them spends its time at one and the same hop at least.
+const ONE_HOP: f64 = 0.6;
 
 /// One symptom for each kind of request of which a share is late.
 pub(super) fn symptoms(model: &Model<'_>) -> Vec<Symptom> {
@@ -53,6 +55,10 @@ pub(super) fn symptoms(model: &Model<'_>) -> Vec<Symptom> {
         let origin = Origin::of(model, late.iter().copied(), |record| {
             record.seconds.is_some_and(|seconds| seconds >= typical / 2.0)
         });
+        // A busy machine holds up now this hop and now that one.
+        if origin.as_ref().is_some_and(|origin| origin.share < ONE_HOP) {
+            continue;
+        }
         found.push(Symptom {
             id: format!("slow-{}", found.len() + 1),
             says: format!(

@@ -145,7 +145,7 @@ fn narrow(model: &Model<'_>, symptoms: &[Symptom], narrowed: &[Option<Narrowed>]
             format!("they end at {}{to}", origin.hop)
         },
     );
-    let manner = match symptom.seen {
+    let manner = match symptom.at_its_origin() {
         Observation::Status(_, Some(seconds)) if seconds < 1.0 => "; at once, so nobody waited for the network",
         Observation::Failed(Outcome::Timeout) => "; in silence, so nothing alive answered",
         Observation::Failed(Outcome::Refused) => "; at once, by something alive",

@@ -14,15 +14,16 @@ use crate::{
 const LINES: usize = 2000;
 
 /// Of the requests in a log, which stand in `traffic.jsonl`, so many are kept: enough to see what the log looks like.
-const REQUESTS: usize = 12;
+const REQUESTS: usize = 6;
 
 /// Takes out of the logs what stands in `traffic.jsonl`, but for the last few lines of each.
 pub(super) fn thin(logs: &mut Files) {
     for text in logs.values_mut() {
         let mut seen = 0;
         let kept = text.lines().rev().filter(|line| {
-            seen += usize::from(traffic::is_request(line));
-            seen <= REQUESTS || !traffic::is_request(line)
+            let request = traffic::is_request(line);
+            seen += usize::from(request);
+            seen <= REQUESTS || !request
         });
         let mut lines: Vec<&str> = kept.collect();
         lines.reverse();

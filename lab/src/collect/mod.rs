@@ -52,22 +52,25 @@ impl Part {
     }
 }
 
-/// Collects everything about a world that has run since `begun`; of its traffic the last `requests`.
+/// Collects everything about a world that has run since `begun`; of its traffic the last `requests` before now.
 ///
 /// # Errors
 /// When the machine or the cluster does not answer at all; a single reading that fails is said in `coverage.json`.
 pub async fn evidence(live: &Live, begun: Timestamp, requests: usize) -> Result<Files, LabError> {
+    // Collecting is a load of its own: what becomes of requests meanwhile says nothing of the world.
+    let end = Timestamp::now();
+    let fetched = probes::requests(live).await;
     let first = hosts::counters(live).await?;
     let again = Instant::now() + APART;
     // The time of the objects is the time of the evidence: ages are reckoned from it.
     let (probes, ((objects, listed, values), collected)) =
-        futures::try_join!(async { probes::collect(live).await }, async {
+        futures::try_join!(async { probes::collect(live, fetched).await }, async {
             Ok((objects::collect(live).await?, Timestamp::now()))
         })?;
     sleep_until(again).await;
     let (facts, mut logs) = futures::try_join!(hosts::collect(live, begun), logs::collect(live))?;
     let mut whole = Part::default();
-    whole.files.insert("traffic.jsonl".to_owned(), traffic::from_logs(&logs.files, &values, requests));
+    whole.files.insert("traffic.jsonl".to_owned(), traffic::from_logs(&logs.files, &values, end, requests));
     logs::thin(&mut logs.files);
     for part in [first, probes, objects, facts, logs] {
         whole.merge(part);

@@ -25,7 +25,8 @@ const ROLES: [&str; 4] = ["clusterroles", "clusterrolebindings", "roles", "roleb
 pub(super) async fn collect(live: &Live) -> Result<(Part, BTreeMap<&'static str, usize>, Vec<Value>), LabError> {
     let (mut part, mut listed, mut items) = (Part::default(), BTreeMap::new(), vec![]);
     let mut changed = vec![];
-    let wanted: Vec<&Kind> = kinds().collect();
+    // Endpoints say the same as EndpointSlices, and less of it.
+    let wanted: Vec<&Kind> = kinds().filter(|kind| kind.kind != "Endpoints").collect();
     for (kind, result) in wanted.iter().zip(join_all(wanted.iter().map(|kind| list(live, kind))).await) {
         match result {
             Ok(mut objects) => {
@@ -102,7 +103,8 @@ fn is_well(pod: &Value) -> bool {
 
 /// Whether an event only says that a start went on as it should.
 fn is_routine(event: &Value) -> bool {
-    event["type"] == "Normal" && matches!(event["reason"].as_str(), Some("Created" | "LeaderElection" | "Pulled"))
+    event["type"] == "Normal"
+        && matches!(event["reason"].as_str(), Some("Created" | "LeaderElection" | "Pulled" | "Scheduled" | "Started"))
 }
 
 /// One more resource, asked for by the diagnoser, put among what is there.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use diagnoser::Subject;
+use diagnoser::{Subject, evidence::Probe};
 use futures::future::{join_all, try_join_all};
 use serde_json::Value;
 
@@ -19,11 +19,11 @@ const TIMES: usize = 3;
 /// A connection that is tried: the address, and what it is the address of.
 type Targets = BTreeMap<String, String>;
 
-/// Makes every probe.
-pub(super) async fn collect(live: &Live) -> Result<Part, LabError> {
+/// Makes every probe but the requests, which were fetched before.
+pub(super) async fn collect(live: &Live, fetched: Result<Vec<Value>, LabError>) -> Result<Part, LabError> {
     let mut part = Part::default();
-    let (requests, connections, names) = futures::join!(requests(live), connections(live), names(live));
-    let mut probes = requests.unwrap_or_else(|error| {
+    let (connections, names) = futures::join!(connections(live), names(live));
+    let mut probes = fetched.unwrap_or_else(|error| {
         part.miss("probes.json http", error.to_string());
         vec![]
     });
@@ -42,7 +42,7 @@ pub(super) async fn collect(live: &Live) -> Result<Part, LabError> {
 }
 
 /// The world's own checks, several times, and the names in them.
-async fn requests(live: &Live) -> Result<Vec<Value>, LabError> {
+pub(super) async fn requests(live: &Live) -> Result<Vec<Value>, LabError> {
     let checks: Vec<_> = live.world.healthy.iter().map(|Check::Http(http)| http).collect();
     let fetch = try_join_all((0..TIMES).map(|_| live.fetch(&checks)));
     let names = live.world.dns.keys().cloned().collect::<Vec<_>>().join(" ");
@@ -66,16 +66,52 @@ async fn places(live: &Live) -> Vec<(Value, String, String)> {
     places.collect()
 }
 
-/// The scripts of several places, run on their nodes side by side.
-async fn run(live: &Live, places: &[(Subject, String, String)]) -> Result<Made, LabError> {
+/// From where, on which node and in which container's network (the node's own without one) a command is run, and for what.
+#[derive(Clone)]
+struct Place {
+    from: Subject,
+    node: String,
+    container: Option<String>,
+    command: String,
+    targets: Vec<String>,
+}
+
+impl Place {
+    fn script(&self) -> String {
+        let command = format!("{} {}", self.command, self.targets.join(" "));
+        self.container.as_ref().map_or_else(|| command.clone(), |container| inside(container, &command))
+    }
+
+    /// The same for what failed there.
+    fn again(&self, probes: &[Value]) -> Option<Self> {
+        let failed = |probe: &&Value| serde_json::from_value::<Probe>((*probe).clone()).is_ok_and(|p| p.failed());
+        let here = probes.iter().filter(|probe| probe["from"] == self.from.to_string().as_str()).filter(failed);
+        let targets: Vec<String> = here.filter_map(|probe| probe["target"].as_str().map(str::to_owned)).collect();
+        (!targets.is_empty()).then(|| Self { targets, ..self.clone() })
+    }
+}
+
+/// Probes from several places; what failed is tried once more, for once is chance.
+async fn run(live: &Live, places: &[Place]) -> Result<Made, LabError> {
+    let (mut probes, missed) = once(live, places).await?;
+    let again: Vec<Place> = places.iter().filter_map(|place| place.again(&probes)).collect();
+    probes.extend(once(live, &again).await?.0);
+    Ok((probes, missed))
+}
+
+/// Probes from several places, on their nodes side by side.
+async fn once(live: &Live, places: &[Place]) -> Result<Made, LabError> {
     let (mut probes, mut missed) = (vec![], vec![]);
     for node in live.rig.nodes() {
-        let here: Vec<&(Subject, String, String)> = places.iter().filter(|(_, at, _)| *at == node.name).collect();
-        let scripts: Vec<String> = here.iter().map(|(_, _, script)| script.clone()).collect();
-        for ((from, _, _), output) in here.iter().zip(node.side_by_side(&scripts).await?) {
+        let here: Vec<&Place> = places.iter().filter(|place| place.node == node.name).collect();
+        if here.is_empty() {
+            continue;
+        }
+        let scripts: Vec<String> = here.iter().map(|place| place.script()).collect();
+        for (place, output) in here.iter().zip(node.side_by_side(&scripts).await?) {
             match output.ok() {
-                Ok(text) => probes.extend(lines_of(&text, from)),
-                Err(why) => missed.push((from.to_string(), why)),
+                Ok(text) => probes.extend(lines_of(&text, &place.from)),
+                Err(why) => missed.push((place.from.to_string(), why)),
             }
         }
     }
@@ -87,15 +123,13 @@ async fn run(live: &Live, places: &[(Subject, String, String)]) -> Result<Made, 
 async fn names(live: &Live) -> Result<Made, LabError> {
     let services: Vec<&Subject> =
         live.objects.iter().map(|(subject, _)| subject).filter(|subject| subject.is("service")).collect();
-    let public = live.world.dns.keys().cloned().collect::<Vec<_>>().join(" ");
     let places = places(live).await.into_iter().map(|(pod, node, container)| {
-        let subject = pod_subject(&pod);
-        let own = services.iter().filter(|service| service.namespace == subject.namespace);
-        let own: Vec<String> =
-            own.map(|service| format!("{}.{}.svc.cluster.local", service.name, service.namespace())).collect();
-        let names = format!("kubernetes.default.svc.cluster.local {} {public}", own.join(" "));
-        let resolve = format!("{WORKLOAD} resolve --timeout 2s {names}");
-        (subject, node, inside(&container, &resolve))
+        let from = pod_subject(&pod);
+        let own = services.iter().filter(|service| service.namespace == from.namespace);
+        let own = own.map(|service| format!("{}.{}.svc.cluster.local", service.name, service.namespace()));
+        let targets = ["kubernetes.default.svc.cluster.local".to_owned()].into_iter().chain(own);
+        let targets = targets.chain(live.world.dns.keys().cloned()).collect();
+        Place { from, node, container: Some(container), command: format!("{WORKLOAD} resolve --timeout 2s"), targets }
     });
     run(live, &places.collect::<Vec<_>>()).await
 }
@@ -103,19 +137,23 @@ async fn names(live: &Live) -> Result<Made, LabError> {
 /// Connections to every port of every Service and pod of the world, from one pod of every workload and from every node.
 async fn connections(live: &Live) -> Result<Made, LabError> {
     let targets = targets(live).await?;
-    let addresses = targets.keys().cloned().collect::<Vec<_>>().join(" ");
-    let dial = format!("{WORKLOAD} dial --timeout 2s {addresses}");
-    let pods = places(live).await.into_iter();
-    let mut places: Vec<(Subject, String, String)> = pods
-        .map(|(pod, node, container)| {
-            let dial = if has_sidecar(&pod) { format!("{PAST_SIDECAR} {dial}") } else { dial.clone() };
-            (pod_subject(&pod), node, inside(&container, &dial))
-        })
-        .collect();
-    for node in live.rig.nodes() {
-        places.push((Subject::global("node", &node.name), node.name.clone(), dial.clone()));
+    let dial = format!("{WORKLOAD} dial --timeout 2s");
+    let place = |from, node: &str, container, command| Place {
+        from,
+        node: node.to_owned(),
+        container,
+        command,
+        targets: targets.keys().cloned().collect(),
+    };
+    let mut from: Vec<Place> = vec![];
+    for (pod, node, container) in places(live).await {
+        let dial = if has_sidecar(&pod) { format!("{PAST_SIDECAR} {dial}") } else { dial.clone() };
+        from.push(place(pod_subject(&pod), &node, Some(container), dial));
     }
-    let (probes, missed) = run(live, &places).await?;
+    for node in live.rig.nodes() {
+        from.push(place(Subject::global("node", &node.name), &node.name, None, dial.clone()));
+    }
+    let (probes, missed) = run(live, &from).await?;
     Ok((probes.into_iter().map(|line| named(line, &targets)).collect(), missed))
 }
 

@@ -30,6 +30,40 @@ pub(super) fn redact(object: &mut Value) {
         _ => {}
     }
     environment(object);
+    routine(object);
+}
+
+/// What the API server and its admission put into everything that runs, the same everywhere (defaults.go; the admission plugins
+/// DefaultTolerationSeconds and ServiceAccount), and what is written twice.
+fn routine(value: &mut Value) {
+    const TWICE: [&str; 7] =
+        ["hostIPs", "imageID", "lastProbeTime", "observedGeneration", "podIPs", "recursiveReadOnly", "resourceVersion"];
+    match value {
+        Value::Object(map) => {
+            TWICE.iter().for_each(|key| drop(map.remove(*key)));
+            if map.contains_key("restartCount") {
+                map.remove("volumeMounts");
+            }
+            for (key, usual) in
+                [("terminationMessagePath", "/dev/termination-log"), ("terminationMessagePolicy", "File")]
+            {
+                if map.get(key).is_some_and(|value| value == usual) {
+                    map.remove(key);
+                }
+            }
+            for key in ["volumes", "volumeMounts"] {
+                if let Some(Value::Array(list)) = map.get_mut(key) {
+                    list.retain(|each| !each["name"].as_str().is_some_and(|name| name.starts_with("kube-api-access-")));
+                }
+            }
+            if let Some(Value::Array(list)) = map.get_mut("tolerations") {
+                list.retain(|each| each["tolerationSeconds"] != 300);
+            }
+            map.values_mut().for_each(routine);
+        }
+        Value::Array(list) => list.iter_mut().for_each(routine),
+        _ => {}
+    }
 }
 
 /// What an event keeps for the API server's own sake.

@@ -1,14 +1,18 @@
 //! `traffic.jsonl`: the access logs of all hops in one form. Each line says which form it has, so nothing is configured.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use jiff::{Timestamp, ToSpan};
 use serde_json::{Map, Value, json};
 
 use crate::replay::Files;
 
-/// The requests in these logs, in the order of time: the last `most` of them, each with what every hop logged of it.
-pub(super) fn from_logs(logs: &Files, objects: &[Value], most: usize) -> String {
+/// So many requests are kept of those that no client has in its log.
+const OTHERS: usize = 100;
+
+/// The requests in these logs, in the order of time: of those whose client was done with them by `end` the last `most`, and some
+/// without a client, each with what every hop logged of it, whenever that was.
+pub(super) fn from_logs(logs: &Files, objects: &[Value], end: Timestamp, most: usize) -> String {
     let places = places(objects);
     let mut records: Vec<(Option<Timestamp>, Value)> = vec![];
     for (file, text) in logs.iter().filter(|(file, _)| !file.ends_with(".previous.txt")) {
@@ -27,14 +31,26 @@ pub(super) fn from_logs(logs: &Files, objects: &[Value], most: usize) -> String 
         }
     }
     records.sort_by_cached_key(|(time, record)| (*time, record.to_string()));
-    let mut last = HashSet::new();
-    let kept = records.iter().rev().filter(|(_, record)| match record["id"].as_str() {
-        Some(id) if last.len() < most => {
-            last.insert(id.to_owned());
+    let in_time = |time: &Option<Timestamp>| time.is_none_or(|time| time <= end);
+    let id = |record: &Value| record["id"].as_str().unwrap_or_default().to_owned();
+    let clients: HashMap<String, bool> = records
+        .iter()
+        .filter(|(_, record)| record["hop"] == "client")
+        .map(|(time, record)| (id(record), in_time(time)))
+        .collect();
+    records.retain(|(time, record)| clients.get(&id(record)).copied().unwrap_or_else(|| in_time(time)));
+    // What others ask for, a job say, takes no client's place.
+    let mut last = [HashSet::new(), HashSet::new()];
+    let kept = records.iter().rev().filter(|(_, record)| {
+        let id = id(record);
+        let of_client = clients.contains_key(&id);
+        let ids = &mut last[usize::from(of_client)];
+        if ids.len() < if of_client { most } else { OTHERS } {
+            ids.insert(id);
             true
+        } else {
+            id.is_empty() || ids.contains(&id)
         }
-        Some(id) => last.contains(id),
-        None => true,
     });
     let mut lines: Vec<String> = kept.map(|(_, record)| format!("{record}\n")).collect();
     lines.reverse();
@@ -178,8 +194,12 @@ mod tests {
             json!({"kind": "Node", "metadata": {"name": "n", "labels": {"topology.kubernetes.io/zone": "z"}}}),
             json!({"kind": "Pod", "metadata": {"namespace": "s", "name": "web-1"}, "spec": {"nodeName": "n"}}),
         ];
-        let lines: Vec<Value> =
-            from_logs(&logs, &objects, 100).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let until = |end: &str| -> Vec<Value> {
+            let text = from_logs(&logs, &objects, end.parse().unwrap(), 100);
+            text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        };
+        assert_eq!(until("2026-11-23T09:00:00.11Z").len(), 2, "the edge ended later, the sidecar as well");
+        let lines = until("2026-11-23T09:00:03Z");
         assert_eq!(lines.len(), 4);
         let of = |hop: &str| lines.iter().find(|line| line["hop"] == hop).unwrap();
         assert_eq!(of("edge")["time"], "2026-11-23T09:00:00.25Z");

@@ -62,17 +62,17 @@ impl Break for NetworkPolicy {
         })
     }
 
-    /// A connection from a neighbour to one of the pods gets no answer.
+    /// A connection of the client to one of the pods gets no answer.
     fn effect<'a>(&'a self, live: &'a Live) -> BoxFuture<'a, Result<Now<String>, LabError>> {
         Box::pin(async move {
             let denied = live.running_pod(self.workload(live)?).await?;
             let address = denied.pointer("/status/podIP").and_then(Value::as_str).unwrap_or_default();
             let port = denied.pointer("/spec/containers/0/ports/0/containerPort").and_then(Value::as_u64).unwrap_or(80);
-            let neighbour = live.neighbour_of(&denied).await?;
+            let client = live.running_pod(live.world.place("client")?).await?;
             let dial = format!("{} dial --timeout 1s {address}:{port}", WORKLOAD);
-            let seen = live.probe(&neighbour, &dial).await?;
+            let seen = live.probe(&client, &dial).await?;
             let outcome = seen.first().and_then(|line| line["outcome"].as_str()).unwrap_or("no result").to_owned();
-            let says = format!("a neighbour's connection to {address}:{port}: {outcome}");
+            let says = format!("the client's connection to {address}:{port}: {outcome}");
             Ok(if outcome == "timeout" { Now::Holds(says) } else { Now::NotYet(says) })
         })
     }

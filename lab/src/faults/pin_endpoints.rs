@@ -48,7 +48,10 @@ impl Break for PinEndpoints {
                 "endpoints": [{"addresses": [self.address(live).await?], "conditions": {"ready": true}}],
             });
             let mut all = vec![Mutation::set(&now, service, "/spec/selector", Value::Null), Mutation::apply(&slice)?];
-            // Those that Kubernetes made it makes anew once there is a selector again.
+            // What Kubernetes made it makes anew once there is a selector again. Endpoints of a Service without one would be
+            // mirrored to slices (endpointslicemirroring_controller.go).
+            let endpoints = Subject::namespaced("endpoints", service.namespace(), &self.service);
+            all.push(Mutation::passing(format!("delete {endpoints}"), Action::Delete(endpoints)));
             for made in slices(live, &self.service).await? {
                 let name = made["metadata"]["name"].as_str().unwrap_or_default();
                 let subject = Subject::namespaced("endpointslice", service.namespace(), name);

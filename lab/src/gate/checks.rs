@@ -19,8 +19,6 @@ const IN_A_ROW: u32 = 3;
 const TRICKLE: usize = 6;
 /// How long the world may take to be healthy.
 const HEALTHY: Duration = Duration::from_secs(60);
-/// How many lines of the client's log are looked at.
-const LINES: i64 = 400;
 
 /// Asserts that every check of the world passes, several times in a row, and that the trickle's last requests since `since`
 /// succeeded. Returns what was seen, in words.
@@ -91,7 +89,7 @@ pub(super) fn says(probe: &Probe) -> String {
 /// The requests of the world's client since then, as it logged them, oldest first.
 pub(super) async fn trickle(live: &Live, since: Timestamp) -> Result<Vec<RequestRecord>, LabError> {
     let pod = live.running_pod(live.world.place("client")?).await?;
-    let text = live.rig.api.log(&pod_subject(&pod), LINES).await?;
+    let text = live.rig.api.log(&pod_subject(&pod), since).await?;
     let records = text.lines().filter_map(|line| serde_json::from_str::<RequestRecord>(line).ok());
     Ok(records.filter(|record| record.hop == "client" && record.time.is_some_and(|time| time >= since)).collect())
 }

@@ -129,10 +129,11 @@ async fn through(run: &Run<'_>) -> Result<LiveRun, LabError> {
     let injected = healthy.inject().await?;
     let mut observed = injected.observe().await?;
     run.keep_history(&mut observed.recording);
-    // What happened is on the disk before anyone thinks about it.
+    // What happened is on the disk before anyone thinks about it; then with the answers to what was asked.
     let folder = root::cache().join("runs");
     fs::create_dir_all(&folder).map_err(|error| LabError::file(&folder, error))?;
     observed.recording.save(&folder.join(&run.scenario.name))?;
     let diagnosed = observed.diagnose().await?;
+    diagnosed.recording.save(&folder.join(&run.scenario.name))?;
     diagnosed.heal().await
 }

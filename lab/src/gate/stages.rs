@@ -23,11 +23,11 @@ use crate::{
 /// How long a fault may take to bite.
 const BITES: Duration = Duration::from_secs(30);
 /// How many requests of the client are waited for before evidence is taken, so that the logs of all hops show the fault ...
-const FAILING: usize = 10;
+const FAILING: usize = 20;
 /// ... or, for a control, how many that succeeded.
 const SUCCEEDING: usize = 20;
 /// How many requests are kept in the evidence at least, and how many more than were waited for.
-const KEPT: usize = 110;
+const KEPT: usize = 90;
 const MORE: usize = 40;
 /// How long pods may take to get past their start.
 const STARTS: Duration = Duration::from_secs(20);
@@ -60,7 +60,7 @@ pub(super) struct Observed<'a> {
 pub(super) struct Diagnosed<'a> {
     run: &'a Run<'a>,
     undo: Vec<Mutation>,
-    recording: Recording,
+    pub(super) recording: Recording,
     diagnosis: Diagnosis,
     outcome: Outcome,
 }
@@ -158,8 +158,10 @@ async fn settled(live: &Live) -> Result<Now<()>, LabError> {
                 let starting = waits.is_none_or(|reason| matches!(reason, "ContainerCreating" | "PodInitializing"));
                 status["ready"] == true || status["restartCount"].as_u64() > Some(0) || !starting
             });
+            // That a container failed to start is told before it stands in the status.
             let subject = pod_subject(&pod);
-            if !told && live.warnings(&subject).await?.is_empty() {
+            let warnings = live.warnings(&subject).await?;
+            if !told && warnings.iter().all(|(reason, _)| reason == "Failed") {
                 return Ok(Now::NotYet(format!("{subject} is starting")));
             }
         }

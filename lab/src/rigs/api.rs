@@ -197,13 +197,13 @@ impl KubeApi {
         }
     }
 
-    /// The last `lines` lines of a pod's log.
+    /// What a pod has written to its log since then.
     ///
     /// # Errors
     /// When the API server or the kubelet does not answer.
-    pub async fn log(&self, pod: &Subject, lines: i64) -> Result<String, LabError> {
+    pub async fn log(&self, pod: &Subject, since: jiff::Timestamp) -> Result<String, LabError> {
         let api: Api<k8s_openapi::api::core::v1::Pod> = Api::namespaced(self.0.clone(), pod.namespace());
-        let parameters = LogParams { tail_lines: Some(lines), ..Default::default() };
+        let parameters = LogParams { since_time: Some(since), ..Default::default() };
         api.logs(&pod.name, &parameters).await.map_err(|error| failed(&format!("reading the log of {pod}"), &error))
     }
 }

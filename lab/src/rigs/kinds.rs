@@ -19,7 +19,7 @@ pub struct Kind {
 }
 
 /// Every kind, sorted by plural.
-const KINDS: [Kind; 32] = [
+const KINDS: [Kind; 33] = [
     global("rbac.authorization.k8s.io/v1", "ClusterRoleBinding", "clusterrolebindings"),
     global("rbac.authorization.k8s.io/v1", "ClusterRole", "clusterroles"),
     local("v1", "ConfigMap", "configmaps"),
@@ -28,6 +28,7 @@ const KINDS: [Kind; 32] = [
     local("apps/v1", "DaemonSet", "daemonsets"),
     local("apps/v1", "Deployment", "deployments"),
     local("networking.istio.io/v1", "DestinationRule", "destinationrules"),
+    local("v1", "Endpoints", "endpoints"),
     local("discovery.k8s.io/v1", "EndpointSlice", "endpointslices"),
     local("v1", "Event", "events"),
     global("networking.k8s.io/v1", "IngressClass", "ingressclasses"),

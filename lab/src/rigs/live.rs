@@ -56,7 +56,7 @@ pub fn manifests(world: &World, with: &[String]) -> Result<Vec<(Subject, Value)>
 
 fn objects_of(world: &World, path: &Path) -> Result<Vec<(Subject, Value)>, LabError> {
     let text = fs::read_to_string(path).map_err(|error| LabError::file(path, error))?;
-    let text = world.placement.fill(&world.moved(&text), &world.namespaces, &world.images);
+    let text = world.moved(&text);
     let objects: Vec<Value> = serde_saphyr::from_multiple(&text).map_err(|error| broken(path, error.to_string()))?;
     let objects = objects.into_iter().filter(|object| !object.is_null());
     objects.map(|object| Ok((subject_of(&object)?, object))).collect()
@@ -181,27 +181,6 @@ impl Live {
             what: format!("looking for a pod of {workload}"),
             why: "no container of it runs".to_owned(),
             next: "Run it again; with --keep the world stays up to look around in.".to_owned(),
-        })
-    }
-
-    /// A running pod of another workload on the same node as this pod.
-    ///
-    /// # Errors
-    /// When there is none.
-    pub async fn neighbour_of(&self, pod: &Value) -> Result<Value, LabError> {
-        let (own, node) = (pod.pointer("/metadata/namespace"), pod.pointer("/spec/nodeName"));
-        for workload in self.workloads() {
-            if own.is_none_or(|own| own != workload.namespace())
-                && let Ok(other) = self.running_pod(workload).await
-                && other.pointer("/spec/nodeName") == node
-            {
-                return Ok(other);
-            }
-        }
-        Err(LabError::Live {
-            what: format!("looking for a neighbour of {}", pod_subject(pod)),
-            why: "no workload of another namespace runs on its node".to_owned(),
-            next: "The world needs one to probe from.".to_owned(),
         })
     }
 

@@ -96,9 +96,10 @@ fn split(mut text: &str) -> Vec<Output> {
 /// A script that runs `command` in the network of a running container, with its resolver, and with the node's own programs:
 /// the container may have none.
 pub fn inside(container: &str, command: &str) -> String {
-    // The file is copied first: one of another mount namespace cannot be mounted.
+    // The file is copied first: one of another mount namespace cannot be mounted. A copy of its own each time: others may be
+    // reading theirs.
     format!(
-        "{} unshare -m -- bash -c 'cat /proc/$0/root/etc/resolv.conf >/run/resolv.$0; mount --bind /run/resolv.$0 /etc/resolv.conf; \
+        "{} unshare -m -- bash -c 'copy=$(mktemp) && cat /proc/$0/root/etc/resolv.conf >$copy && mount --bind $copy /etc/resolv.conf && rm $copy; \
          exec nsenter -t $0 -n -- \"$@\"' \"$pid\" {command}",
         pid_of(container)
     )

@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep};
 use crate::LabError;
 
 /// How long to leave a live system alone between two looks at it.
-const BETWEEN: Duration = Duration::from_millis(200);
+const BETWEEN: Duration = Duration::from_millis(400);
 
 /// What one look came to.
 pub enum Now<T> {

@@ -95,11 +95,13 @@ impl World {
         })
     }
 
-    /// A text that names this world's objects and hosts as its own file does, as it is to be read where the world is set up.
+    /// A text that names this world's objects, hosts and images as its own file does, as it is to be read where the world is
+    /// set up.
     pub fn moved(&self, text: &str) -> String {
         let here = format!("{}.", self.placement.suffix());
         let hosts: Vec<String> = self.dns.keys().map(|name| name.replacen(&here, ".", 1)).collect();
-        self.placement.moved(text, &self.namespaces, &hosts)
+        let moved = self.placement.moved(text, &self.namespaces, &hosts);
+        self.placement.fill(&moved, &[], &self.images)
     }
 
     /// The file of something that is set up with the world: `scenarios/worlds/<world>/<name>.yaml`.
