@@ -1,5 +1,5 @@
 //! What the diagnoser says of NetworkPolicies against what a real cluster does with them: sets of policies over five pods,
-//! every pod connecting to every port of every pod, and looking a name up. Run by `.ci/run`, or by hand:
+//! every pod connecting to every port of every pod, and looking a name up. Run by hand:
 //! `cargo test -p lab-tests --test policies -- --ignored --nocapture` (needs the images: `lab images build`).
 
 // Tables of plain words, read once from top to bottom.

@@ -43,7 +43,8 @@ pub(super) fn symptoms(model: &Model<'_>) -> Vec<Symptom> {
         // It lasts where the middle and the latest third have their part of it: what comes in one go is a hiccup.
         let third = since.len().div_ceil(3);
         let lasts = |part: &[&RequestRecord]| part.iter().filter(|record| is_late(record)).count() * 6 >= late.len();
-        let lasts = lasts(&since[third..since.len() - third]) && lasts(&since[since.len() - third..]);
+        let middle = since.get(third..since.len() - third).unwrap_or_default();
+        let lasts = lasts(middle) && lasts(&since[since.len() - third..]);
         let (Some(last), Some(typical)) = (late.last(), self::median(late.iter().filter_map(|record| record.seconds)))
         else {
             continue;
@@ -95,4 +96,14 @@ pub(crate) fn median(numbers: impl Iterator<Item = f64>) -> Option<f64> {
     let mut sorted: Vec<f64> = numbers.collect();
     sorted.sort_by(f64::total_cmp);
     sorted.get(sorted.len() / 2).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::sketch::check;
+
+    #[test]
+    fn a_single_late_request_is_no_symptom() {
+        check("request hop=client method=GET path=/ status=200 seconds=2 id=r\n=> healthy");
+    }
 }

@@ -37,7 +37,7 @@ pub(super) struct Args {
     #[arg(long, requires = "live")]
     record: bool,
     /// With --live: how many run side by side
-    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=PLACES as i64), requires = "live")]
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=PLACES as i64), requires = "live")]
     jobs: u8,
     /// Only those with this tag; several times: with all of them
     #[arg(long)]

@@ -1,6 +1,9 @@
 //! The stages as types: each can only be had from the one before it, so the gate cannot be run out of order.
 
-use std::time::Duration;
+use std::{
+    panic::{self, AssertUnwindSafe},
+    time::Duration,
+};
 
 use diagnoser::Diagnosis;
 use jiff::Timestamp;
@@ -22,16 +25,15 @@ use crate::{
 
 /// How long a fault may take to bite.
 const BITES: Duration = Duration::from_secs(30);
-/// How many requests of the client are waited for before evidence is taken, so that the logs of all hops show the fault ...
-const FAILING: usize = 20;
-/// ... or, for a control, how many that succeeded.
-const SUCCEEDING: usize = 20;
+/// How many requests of the client are waited for before evidence is taken, so that the logs of all hops show the fault; for a
+/// control, how many that succeeded in a row: a busy machine lets some fail by itself.
+const REQUESTS: usize = 20;
 /// How many requests are kept in the evidence at least, and how many more than were waited for.
 const KEPT: usize = 90;
 const MORE: usize = 40;
 /// How long pods may take to get past their start.
 const STARTS: Duration = Duration::from_secs(20);
-/// How long they may take, or ...
+/// How long the requests may take, or ...
 const TRAFFIC: Duration = Duration::from_secs(20);
 /// ... how long each may, where many are waited for.
 const SLOWEST: Duration = Duration::from_millis(500);
@@ -112,12 +114,12 @@ impl<'a> Injected<'a> {
         let control = run.scenario.symptom == Symptom::None;
         let (files, components) = run
             .stage(Stage::Observe, async {
-                let usual = if control { SUCCEEDING } else { FAILING };
-                let wanted = run.scenario.requests.unwrap_or(usual);
+                let wanted = run.scenario.requests.unwrap_or(REQUESTS);
                 let limit = TRAFFIC.max(SLOWEST * u32::try_from(wanted).unwrap_or(u32::MAX));
                 let traffic = until("enough requests of the client", limit, async || {
                     let records = checks::trickle(&run.live, since).await?;
-                    let seen = records.iter().filter(|record| !control || record.succeeded()).count();
+                    let well = records.iter().rev().take_while(|record| record.succeeded()).count();
+                    let seen = if control { well } else { records.len() };
                     Ok(if seen >= wanted { Now::Holds(()) } else { Now::NotYet(format!("{seen} of {wanted}")) })
                 });
                 // What is on its way to whatever state the fault has in store for it is given the time to get there.
@@ -175,12 +177,21 @@ impl<'a> Observed<'a> {
         let files = recording.evidence.clone();
         let (diagnosis, files) = run
             .stage(Stage::Diagnose, async {
-                // The diagnoser is no async code; its questions are answered on this thread while others go on.
+                let mut answer = |request: &_| {
+                    let answer = Handle::current().block_on(collect::answer(&run.live, request));
+                    run.journal.record(Event::Asked { file: request.file.clone(), answered: answer.is_ok() });
+                    answer
+                };
+                // The diagnoser is no async code; its questions are answered on this thread while others go on. A defect of it
+                // must not keep the world from being taken down.
                 tokio::task::block_in_place(|| {
-                    replay::investigate(files, &mut |request| {
-                        let answer = Handle::current().block_on(collect::answer(&run.live, request));
-                        run.journal.record(Event::Asked { file: request.file.clone(), answered: answer.is_ok() });
-                        answer
+                    panic::catch_unwind(AssertUnwindSafe(|| replay::investigate(files, &mut answer)))
+                })
+                .unwrap_or_else(|_| {
+                    Err(LabError::Live {
+                        what: "diagnosing".to_owned(),
+                        why: "the diagnoser panicked, which is a defect of it".to_owned(),
+                        next: "lab diagnose --evidence with the evidence of this run shows it again.".to_owned(),
                     })
                 })
             })
