@@ -35,7 +35,7 @@ pub async fn ready(root: &Root) -> Result<KindCluster, LabError> {
         Err(LabError::Lacks { what, .. }) => what,
         Err(other) => return Err(other),
     };
-    eprintln!("{why}; making it (about a minute)");
+    eprintln!("{why}; making it (about two minutes)");
     KindCluster::remove(&engine).await?;
     equip(root, KindCluster::create(&engine, &config).await?, &worlds).await
 }

@@ -44,8 +44,21 @@ enum Workload {
     Resolve(resolve::Resolve),
 }
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            log::message("error", &error.to_string());
+            return ExitCode::FAILURE;
+        }
+    };
+    let code = runtime.block_on(work());
+    // A look-up that was given up goes on in the C library for as long as its resolver is patient; nobody waits for it.
+    runtime.shutdown_background();
+    code
+}
+
+async fn work() -> ExitCode {
     // Whoever speaks TLS here does so with ring; a second provider cannot be there.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let work = async {
