@@ -5,10 +5,10 @@ here=$(cd "$(dirname "$0")" && pwd)
 docker info >/dev/null 2>&1 && exit 0
 [ "$(id -u)" = 0 ] || { echo "start.sh: no engine answers, and starting one needs root" >&2; exit 3; }
 missing() { local c; for c in "$@"; do command -v "$c" >/dev/null || return 0; done; return 1; }
-if missing dockerd jq iptables mmdebstrap; then
+if missing dockerd iptables mmdebstrap; then
   echo "installing the engine's packages" >&2
   apt-get update -qq
-  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq docker.io containerd runc iptables nftables conntrack iproute2 mmdebstrap jq >/dev/null
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq docker.io containerd runc iptables nftables conntrack iproute2 mmdebstrap >/dev/null
 fi
 # Where the machine's capability bound lacks CAP_SYS_RESOURCE, `--privileged` needs a runtime that does not ask for it.
 bound=$(awk '$1=="CapBnd:"{print $2}' /proc/self/status)

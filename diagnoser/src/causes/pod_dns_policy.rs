@@ -177,35 +177,29 @@ mod tests {
         ));
     }
 
+    /// The only pod of `web` is down, and asks a server of its own.
+    const DOWN: &str = "service a/api  selector app=api  80 -> 80
+         deployment a/web  app=web
+         pod a/api-1  app=api  ready
+         set pod/a/api-1 spec.dnsPolicy=ClusterFirst
+         pod a/web-1  app=web  unready  owner deployment/a/web
+         set pod/a/web-1 spec.dnsPolicy=None spec.dnsConfig.nameservers[0]=192.0.2.9";
+
     #[test]
     fn holds_where_it_keeps_the_pod_from_starting() {
-        check(
-            "service a/api  selector app=api  80 -> 80
-             deployment a/web  app=web
-             pod a/api-1  app=api  ready
-             set pod/a/api-1 spec.dnsPolicy=ClusterFirst
-             pod a/web-1  app=web  unready  owner deployment/a/web
-             set pod/a/web-1 spec.dnsPolicy=None spec.dnsConfig.nameservers[0]=192.0.2.9
-             log a/web-1  java.net.UnknownHostException: api
-             => pod-dns-policy deployment/a/web",
-        );
+        check(&format!("{DOWN}\nlog a/web-1  java.net.UnknownHostException: api\n=> pod-dns-policy deployment/a/web"));
     }
 
     #[test]
     fn holds_where_it_ends_again_and_again_for_it() {
-        check(
-            "service a/api  selector app=api  80 -> 80
-             deployment a/web  app=web
-             pod a/api-1  app=api  ready
-             set pod/a/api-1 spec.dnsPolicy=ClusterFirst
-             pod a/web-1  app=web  unready  owner deployment/a/web
-             set pod/a/web-1 spec.dnsPolicy=None spec.dnsConfig.nameservers[0]=192.0.2.9
-             set pod/a/web-1 status.containerStatuses[0].state={\"waiting\":{\"reason\":\"CrashLoopBackOff\"}}
-             set pod/a/web-1 status.containerStatuses[0].lastState.terminated={\"exitCode\":1,\"reason\":\"Error\"}
+        check(&format!(
+            "{DOWN}
+             set pod/a/web-1 status.containerStatuses[0].state={{\"waiting\":{{\"reason\":\"CrashLoopBackOff\"}}}}
+             set pod/a/web-1 status.containerStatuses[0].lastState.terminated={{\"exitCode\":1,\"reason\":\"Error\"}}
              log a/web-1 error: dial tcp: lookup api on 192.0.2.9:53: read udp 10.0.0.1:39353->192.0.2.9:53: i/o timeout
              log a/web-1 error: giving up
-             => pod-dns-policy deployment/a/web",
-        );
+             => pod-dns-policy deployment/a/web"
+        ));
     }
 
     #[test]

@@ -30,11 +30,11 @@ pub(super) fn symptoms(model: &Model<'_>) -> Vec<Symptom> {
             failing = again_and_again(&records);
         }
         let Some(&(line, last)) = failing.last() else { continue };
+        let seen = typical(&failing);
         let subject = target(model, last);
         let failed_in_all = records.iter().filter(|(_, record)| record.failed()).count();
         let since = since(&records, now == window.len());
         let origin = Origin::of(model, failing.iter().map(|(_, record)| *record), RequestRecord::failed);
-        let seen = typical(&failing);
         let asked = Asked::from_record(last);
         let mut scope = origin::scope(model, &subject, origin.as_ref(), last.pod().as_ref(), asked.as_ref());
         scope.extend(asked.map(|asked| asked.subject()));
