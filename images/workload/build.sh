@@ -8,10 +8,7 @@ say "building $name"
 context=$CACHE/images/workload
 mkdir -p "$context"
 tar=$(rootfs toolbox ca-certificates,conntrack,curl,dnsutils,iproute2,iptables,iputils-ping,netcat-openbsd,procps,tcpdump)
-need cargo cargo
-# Statically linked, so that a machine with a newer C library than the image's can build it.
-host=$(rustc -vV | sed -n 's/^host: //p')
-(cd "$IMAGES/.." && RUSTFLAGS='-C target-feature=+crt-static' cargo build --quiet --release -p workload --target "$host" --target-dir "$CACHE/images/workload-target")
+program=$(workload)
 ln -f "$tar" "$context/rootfs.tar"
-cp "$CACHE/images/workload-target/$host/release/workload" "$IMAGES/workload/Dockerfile" "$context/"
+cp "$program" "$IMAGES/workload/Dockerfile" "$context/"
 image "$name" "$inputs" "$context"

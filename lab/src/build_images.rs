@@ -6,8 +6,9 @@ use tokio::process::Command;
 
 use crate::{LabError, rigs::Engine, root::Root};
 
-/// The images, in the order in which they are built.
-const IMAGES: [&str; 7] = ["envoy", "kind-node", "nginx", "postgres", "registry", "traefik", "workload"];
+/// The images; the script of one that is made from another runs that one's first.
+const IMAGES: [&str; 9] =
+    ["envoy", "host", "kind-node", "nginx", "postgres", "postgres-host", "registry", "traefik", "workload"];
 
 /// Builds what is not up to date; the scripts say on stderr what they do.
 ///
