@@ -1,6 +1,7 @@
 //! A steady trickle of requests, each on a connection of its own so that faults of connections are seen.
 
 use std::{
+    str::FromStr,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -9,24 +10,26 @@ use clap::Args;
 use reqwest::{Method, Url};
 
 use crate::{
+    clients::{Target, attempt},
     log::{self, Record},
     outcome,
-    request::{Patience, Request, send},
+    request::{Patience, Request, send, told},
 };
 
 /// See the module's comment.
 #[derive(Args)]
 pub struct Client {
     /// What to send, one after the other: 'GET http://shop.example.test/'; a third word is the size of the body in bytes.
+    /// Other protocols have words of their own: 'QUERY postgres://app@db.example.test/orders'.
     #[arg(long = "request", required = true, value_parser = parse_request)]
-    requests: Vec<(Method, Url, Option<usize>)>,
+    requests: Vec<(Method, Asked, Option<usize>)>,
     /// From the start of one request to the start of the next.
     #[arg(long, default_value = "500ms", value_parser = outcome::parse_duration)]
     every: Duration,
     /// How long to wait for an answer.
     #[arg(long, default_value = "3s", value_parser = outcome::parse_duration)]
     timeout: Duration,
-    /// Size of a POST's body in bytes.
+    /// Size of a POST's body in bytes, and of what is produced or inserted.
     #[arg(long, default_value_t = 16)]
     bytes: usize,
     /// The name of this hop in the log.
@@ -37,15 +40,44 @@ pub struct Client {
     users: Vec<String>,
 }
 
-/// `GET http://host/path`, `POST http://host/path 2000000`.
-fn parse_request(text: &str) -> Result<(Method, Url, Option<usize>), String> {
+/// What is asked for: by a request of HTTP, or by one of the other clients.
+#[derive(Clone, Debug)]
+pub enum Asked {
+    /// A request of its own connection.
+    Http(Url),
+    /// Everything else.
+    Other(Target),
+}
+
+impl FromStr for Asked {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        // HTTP goes by the other clients only where its connection itself is looked at.
+        let kept = ["?hold=", "&hold=", "?open=", "&open="].iter().any(|parameter| text.contains(parameter));
+        if text.starts_with("http://") && !kept {
+            parse_url(text).map(Self::Http)
+        } else {
+            text.parse().map(Self::Other)
+        }
+    }
+}
+
+/// `GET http://host/path`, `POST http://host/path 2000000`, `PRODUCE kafka://host:9092/orders`.
+fn parse_request(text: &str) -> Result<(Method, Asked, Option<usize>), String> {
     let mut words = text.split(' ');
     let (Some(method), Some(url), bytes, None) = (words.next(), words.next(), words.next(), words.next()) else {
         return Err("write METHOD URL [BYTES], like 'GET http://shop.example.test/'".to_owned());
     };
-    let method = method.parse().map_err(|_| format!("`{method}` is no HTTP method"))?;
+    let method: Method = method.parse().map_err(|_| format!("`{method}` is no HTTP method"))?;
     let bytes = bytes.map(|text| text.parse().map_err(|_| format!("`{text}` is no number of bytes"))).transpose()?;
-    Ok((method, parse_url(url)?, bytes))
+    let asked = url.parse()?;
+    match &asked {
+        Asked::Other(target) if target.verb() != method.as_str() => {
+            Err(format!("what is done at {target} is called {}", target.verb()))
+        }
+        _ => Ok((method, asked, bytes)),
+    }
 }
 
 /// An http URL.
@@ -70,9 +102,17 @@ impl Client {
 
     /// Sends one request and logs how it ended.
     async fn one(&self, index: usize) {
-        let (method, url, bytes) = &self.requests[index];
-        let id = format!("{:016x}", fastrand::u64(..));
-        let bytes = bytes.unwrap_or(if method == Method::GET { 0 } else { self.bytes });
+        let (method, asked, bytes) = &self.requests[index];
+        match asked {
+            Asked::Http(url) => {
+                self.http(method, url, bytes.unwrap_or(if method == Method::GET { 0 } else { self.bytes })).await;
+            }
+            Asked::Other(target) => self.other(target, bytes.unwrap_or(self.bytes)).await,
+        }
+    }
+
+    async fn http(&self, method: &Method, url: &Url, bytes: usize) {
+        let id = id();
         let user = fastrand::choice(&self.users).map(String::as_str);
         let upstream = outcome::authority(url);
         let start = Instant::now();
@@ -96,8 +136,52 @@ impl Client {
             client: None,
             user,
             address: address.as_deref(),
+            outcome: None,
             error: error.as_deref(),
         }
         .write();
+    }
+
+    async fn other(&self, target: &Target, bytes: usize) {
+        let (id, upstream, start) = (id(), target.authority(), Instant::now());
+        let ended = attempt(target, self.timeout, bytes).await;
+        let outcome = ended.said.outcome;
+        let error = (!ended.well())
+            .then(|| told(outcome, &ended.said.text));
+        Record {
+            time: log::now(),
+            hop: &self.name,
+            id: &id,
+            method: target.verb(),
+            path: &target.path,
+            bytes: bytes as u64,
+            status: ended.said.status,
+            seconds: start.elapsed().as_secs_f64(),
+            upstream: Some(&upstream),
+            client: None,
+            user: None,
+            address: ended.address.as_deref(),
+            outcome: Some(outcome),
+            error: error.as_deref(),
+        }
+        .write();
+    }
+}
+
+/// A request's id.
+pub fn id() -> String {
+    format!("{:016x}", fastrand::u64(..))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_protocol_has_its_words() {
+        assert!(matches!(parse_request("POST http://h/x 12"), Ok((Method::POST, Asked::Http(_), Some(12)))));
+        assert!(matches!(parse_request("GET http://h/x?hold=2s"), Ok((_, Asked::Other(_), None))));
+        assert!(parse_request("PRODUCE kafka://h/orders").is_ok());
+        assert!(parse_request("GET kafka://h/orders").unwrap_err().contains("PRODUCE"));
     }
 }

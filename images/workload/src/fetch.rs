@@ -6,7 +6,9 @@ use clap::Args;
 use reqwest::{Method, Url};
 
 use crate::{
-    client, log, outcome,
+    client::{Asked, id},
+    clients::{Target, attempt},
+    log, outcome,
     request::{Patience, Request, send},
 };
 
@@ -19,37 +21,48 @@ pub struct Fetch {
     /// How long to wait for an answer.
     #[arg(long, default_value = "3s", value_parser = outcome::parse_duration)]
     timeout: Duration,
-    /// Size of the body in bytes.
+    /// Size of the body in bytes, or of what is produced or inserted.
     #[arg(long, default_value_t = 0)]
     bytes: usize,
-    /// What to ask for.
-    #[arg(value_parser = client::parse_url)]
-    url: Url,
+    /// What to ask for: http, tcp, dns, postgres, kafka, mongodb or ssh.
+    url: Asked,
 }
 
 impl Fetch {
     /// Writes one line; a failed request is a result, not an error.
     pub async fn run(self) -> Result<(), String> {
-        let id = format!("{:016x}", fastrand::u64(..));
+        match &self.url {
+            Asked::Http(url) => self.http(url).await,
+            Asked::Other(target) => self.other(target).await,
+        }
+        Ok(())
+    }
+
+    async fn http(&self, url: &Url) {
         let start = Instant::now();
-        let (outcome, status, address, text) = match send(
-            Request { method: &self.method, url: &self.url, id: &id, user: None, bytes: self.bytes },
-            Patience::of(self.timeout),
-        )
-        .await
-        {
+        let request = Request { method: &self.method, url, id: &id(), user: None, bytes: self.bytes };
+        let (outcome, status, address, text) = match send(request, Patience::of(self.timeout)).await {
             Ok(response) => {
                 let address = response.remote_addr().map(|address| address.to_string());
                 let status = response.status().as_u16();
                 let text: String = response.text().await.unwrap_or_default().chars().take(200).collect();
                 ("answered", Some(status), address, text)
             }
-            Err(failure) => (failure.outcome, None, None, failure.words),
+            Err(failure) => (failure.outcome, None, failure.address.map(|address| address.to_string()), failure.words),
         };
         log::print(&serde_json::json!({
-            "kind": "http", "target": self.url.as_str(), "method": self.method.as_str(), "outcome": outcome, "status": status,
+            "kind": "http", "target": url.as_str(), "method": self.method.as_str(), "outcome": outcome, "status": status,
             "seconds": start.elapsed().as_secs_f64(), "address": address, "text": text, "time": log::now(),
         }));
-        Ok(())
+    }
+
+    async fn other(&self, target: &Target) {
+        let start = Instant::now();
+        let ended = attempt(target, self.timeout, self.bytes).await;
+        log::print(&serde_json::json!({
+            "kind": target.scheme.name(), "target": target.to_string(), "outcome": ended.said.outcome,
+            "status": ended.said.status, "seconds": start.elapsed().as_secs_f64(), "address": ended.address,
+            "text": ended.said.text, "time": log::now(),
+        }));
     }
 }

@@ -46,7 +46,7 @@ pub struct Record<'a> {
     pub hop: &'a str,
     /// The request id that all hops share.
     pub id: &'a str,
-    /// The HTTP method.
+    /// The HTTP method, or what else was done: `QUERY`, `PRODUCE`, `INSERT`, `LOGIN`, `CONNECT`.
     pub method: &'a str,
     /// The path of the URL.
     pub path: &'a str,
@@ -66,6 +66,9 @@ pub struct Record<'a> {
     /// The address that answered, as the client of a name saw it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub address: Option<&'a str>,
+    /// How it ended, where it was no HTTP.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<&'a str>,
     /// What went wrong: `timeout`, `refused`, `reset`, `dns` ... and the words of the system.
     pub error: Option<&'a str>,
 }

@@ -5,6 +5,7 @@
 mod application;
 mod behaviour;
 mod client;
+mod clients;
 mod database;
 mod dial;
 mod fetch;
@@ -32,7 +33,7 @@ enum Workload {
     Serve(Box<serve::Serve>),
     /// Send a steady trickle of requests.
     Client(client::Client),
-    /// Send one request and say how it ended.
+    /// Send one request, of any protocol that is spoken here, and say how it ended.
     Fetch(fetch::Fetch),
     /// Ask an application for a lot, for a while.
     Job(job::Job),

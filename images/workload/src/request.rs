@@ -1,7 +1,10 @@
 //! One request on a connection of its own: the name is looked up, the connection is made, the answer is waited for, and each
 //! has a limit of its own, so that it can be said which of them failed.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 use reqwest::{Method, Url};
 use tokio::{net::lookup_host, time::timeout};
@@ -47,22 +50,32 @@ pub struct Failure {
     pub connected: bool,
     /// In the system's own words.
     pub words: String,
+    /// The first address that was there to connect to.
+    pub address: Option<SocketAddr>,
 }
 
 impl Failure {
-    /// `timeout: operation timed out`: the outcome first, so that a log can be read by machines and people.
+    /// As a log tells it.
     pub fn told(&self) -> String {
-        let outcome = if self.outcome == "name-not-found" { "dns" } else { self.outcome };
-        format!("{outcome}: {}", self.words)
+        told(self.outcome, &self.words)
     }
+}
+
+/// `timeout: operation timed out`: the outcome first, so that a log can be read by machines and people.
+pub fn told(outcome: &str, words: &str) -> String {
+    format!("{}: {words}", if outcome == "name-not-found" { "dns" } else { outcome })
 }
 
 /// Sends a request and waits for the head of the answer.
 pub async fn send(request: Request<'_>, patience: Patience) -> Result<reqwest::Response, Failure> {
+    let host = request.url.host_str().unwrap_or_default();
+    let own = host.parse::<IpAddr>().ok().zip(request.url.port_or_known_default()).map(SocketAddr::from);
+    let found = if own.is_some() { Vec::default() } else { resolve(request.url, patience.connect).await? };
     let other = |error: reqwest::Error| Failure {
         outcome: outcome::of_request(&error),
         connected: !error.is_connect(),
         words: outcome::words(&error),
+        address: own.or(found.first().copied()),
     };
     // Only http URLs are served; without this the system's certificates would be read for every request.
     let mut builder = reqwest::Client::builder()
@@ -71,9 +84,8 @@ pub async fn send(request: Request<'_>, patience: Patience) -> Result<reqwest::R
         .connect_timeout(patience.connect)
         .timeout(patience.whole)
         .no_proxy();
-    let host = request.url.host_str().unwrap_or_default();
-    if host.parse::<std::net::IpAddr>().is_err() {
-        builder = builder.resolve_to_addrs(host, &resolve(request.url, patience.connect).await?);
+    if own.is_none() {
+        builder = builder.resolve_to_addrs(host, &found);
     }
     let mut sent = builder
         .build()
@@ -88,7 +100,7 @@ pub async fn send(request: Request<'_>, patience: Patience) -> Result<reqwest::R
 }
 
 async fn resolve(url: &Url, limit: Duration) -> Result<Vec<SocketAddr>, Failure> {
-    let failure = |words: String| Failure { outcome: "name-not-found", connected: false, words };
+    let failure = |words: String| Failure { outcome: "name-not-found", connected: false, words, address: None };
     match timeout(limit, lookup_host(outcome::authority(url))).await {
         Ok(Ok(found)) => Ok(found.collect()),
         Ok(Err(error)) => Err(failure(error.to_string())),

@@ -148,6 +148,7 @@ impl<'a> Head<'a> {
             client: None,
             user: None,
             address: None,
+            outcome: None,
             error: Some(error),
         }
         .write();

@@ -219,6 +219,7 @@ async fn one(
         client: Some(&peer),
         user,
         address: None,
+        outcome: None,
         error: error.as_deref(),
     }
     .write();
