@@ -146,8 +146,7 @@ impl Client {
         let (id, upstream, start) = (id(), target.authority(), Instant::now());
         let ended = attempt(target, self.timeout, bytes).await;
         let outcome = ended.said.outcome;
-        let error = (!ended.well())
-            .then(|| told(outcome, &ended.said.text));
+        let error = (!ended.well()).then(|| told(outcome, &ended.said.text));
         Record {
             time: log::now(),
             hop: &self.name,
