@@ -97,13 +97,13 @@ layer() {
 # The inputs of lab/host, and so of every image that is made from it.
 HOST_INPUTS=(host workload ../Cargo.lock)
 
-# on_host NAME PACKAGES [BEFORE [AFTER]]: the folder from which a server's image is built FROM lab/host:1: what its packages add
+# on_host NAME LAYER PACKAGES [BEFORE [AFTER]]: the folder from which a server's image is built FROM lab/host:1: what its packages add
 # (layer.tar), its Dockerfile and its overlay
 on_host() {
   local context=$CACHE/images/$1 tar
   "$IMAGES/host/build.sh"
   mkdir -p "$context"
-  tar=$(layer "$1" "$(host_rootfs)" "${@:2}")
+  tar=$(layer "$2" "$(host_rootfs)" "${@:3}")
   rm -rf "$context/overlay"
   ln -f "$tar" "$context/layer.tar"
   cp -r "$IMAGES/$1/Dockerfile" "$IMAGES/$1/overlay" "$context/"

@@ -7,8 +7,19 @@ use tokio::process::Command;
 use crate::{LabError, rigs::Engine, root::Root};
 
 /// The images; the script of one that is made from another runs that one's first.
-const IMAGES: [&str; 9] =
-    ["envoy", "host", "kind-node", "nginx", "postgres", "postgres-host", "registry", "traefik", "workload"];
+const IMAGES: [&str; 11] = [
+    "envoy",
+    "host",
+    "kafka-host",
+    "kind-node",
+    "mongodb-host",
+    "nginx",
+    "postgres",
+    "postgres-host",
+    "registry",
+    "traefik",
+    "workload",
+];
 
 /// Builds what is not up to date; the scripts say on stderr what they do.
 ///
