@@ -1,12 +1,12 @@
 //! MongoDB: one document inserted by the official driver, acknowledged by the majority.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use mongodb::{
-    Client,
+    Client, ServerInfo, ServerType,
     bson::doc,
     error::{Error, ErrorKind, WriteFailure},
     event::{EventHandler, cmap::CmapEvent, command::CommandEvent, sdam::SdamEvent},
@@ -16,8 +16,9 @@ use tokio::net::lookup_host;
 
 use super::{
     Attempted, Said, Target, Task,
-    connect::{io_error, resolve},
+    connect::{connect, io_error, resolve},
     progress::Progress,
+    target::parse_host,
 };
 
 /// Inserts one document. The driver goes on until a server suits or the time is nearly over, as every client's does.
@@ -39,7 +40,16 @@ pub async fn insert(target: &Target, task: &Task) -> Attempted {
         Ok(_) => {
             Ok(Said::new("answered", format!("one document more in {}.{collection} on {server}", database.name())))
         }
-        Err(error) => Err(said(&error, &seen.servers())),
+        Err(error) => {
+            let said = said(&error, &seen.servers());
+            if said.outcome != "timeout" {
+                return Err(said);
+            }
+            // The driver does not tell whether a silent server takes connections.
+            let host = parse_host(&server, 27017).map_err(Said::failed)?;
+            connect(&[host], task).await?;
+            Err(Said { text: format!("connected to {server}, waiting for an answer: {}", said.text), ..said })
+        }
     }
 }
 
@@ -79,12 +89,28 @@ struct Seen {
 
 #[derive(Default)]
 struct Servers {
-    /// Those that answered the last time they were asked.
-    alive: BTreeSet<String>,
-    /// Why the others did not.
-    failures: BTreeMap<String, Said>,
+    /// What kind of set they are taken for.
+    kind: String,
+    /// Each with its part in it, or with why it has none.
+    each: BTreeMap<String, Result<String, Said>>,
     /// The last that something was tried with.
     last: String,
+}
+
+impl Servers {
+    /// Whether one of them answers.
+    fn alive(&self) -> bool {
+        self.each.values().any(Result::is_ok)
+    }
+
+    /// `ReplicaSetNoPrimary: a:27017 RsSecondary; b:27017: Connection refused (os error 111)`.
+    fn told(&self) -> String {
+        let each = self.each.iter().map(|(server, state)| match state {
+            Ok(part) => format!("{server} {part}"),
+            Err(failure) => failure.text.clone(),
+        });
+        format!("{}: {}", self.kind, each.collect::<Vec<_>>().join("; "))
+    }
 }
 
 impl Seen {
@@ -95,26 +121,18 @@ impl Seen {
     fn server(&self, event: SdamEvent) {
         let mut servers = self.servers();
         match event {
-            SdamEvent::ServerHeartbeatStarted(event) if !event.awaited && servers.alive.is_empty() => {
+            SdamEvent::ServerHeartbeatStarted(event) if !servers.alive() => {
                 servers.last = event.server_address.to_string();
                 self.progress.at(format!("connecting to {}", servers.last));
             }
-            SdamEvent::ServerHeartbeatSucceeded(event) => {
-                let server = event.server_address.to_string();
-                servers.failures.remove(&server);
-                if servers.alive.insert(server.clone()) {
-                    self.progress.at(format!("connected to {server}, waiting for a server that takes writes"));
-                    servers.last = server;
-                }
+            SdamEvent::ServerHeartbeatSucceeded(event) if !servers.alive() => {
+                servers.last = event.server_address.to_string();
+                self.progress.at(format!("connected to {}, waiting for a server that takes writes", servers.last));
             }
-            SdamEvent::ServerHeartbeatFailed(event) => {
-                let server = event.server_address.to_string();
-                servers.alive.remove(&server);
-                if servers.alive.is_empty() {
-                    servers.last = server.clone();
-                }
-                let failure = said(&event.failure, &Servers { last: server.clone(), ..Servers::default() });
-                servers.failures.insert(server, failure);
+            SdamEvent::TopologyDescriptionChanged(event) => {
+                let all = event.new_description;
+                servers.kind = all.topology_type().to_string();
+                servers.each = all.servers().into_iter().map(|(address, server)| state(address, &server)).collect();
             }
             _ => {}
         }
@@ -149,13 +167,29 @@ fn said(error: &Error, servers: &Servers) -> Said {
         }
         ErrorKind::Io(io) => io_error(io, &servers.last),
         ErrorKind::DnsResolve { message, .. } => Said::new("name-not-found", message.clone()),
-        ErrorKind::ServerSelection { message, .. } | ErrorKind::ConnectionPoolCleared { message, .. } => {
+        ErrorKind::ServerSelection { .. } | ErrorKind::ConnectionPoolCleared { .. } => {
             // Where one of them answers, it is they who have no primary; where none does, it is the connections.
-            let silent = servers.failures.values().next().filter(|_| servers.alive.is_empty());
-            Said::new(silent.map_or("failed", |failure| failure.outcome), message.clone())
+            let silent = servers.each.values().filter(|_| !servers.alive()).find_map(|state| state.as_ref().err());
+            let text = format!("no server to write to: {}", servers.told());
+            Said::new(silent.map_or("failed", |failure| failure.outcome), text)
         }
-        _ => Said::failed(error.to_string()),
+        // A refused log-in is in what lies beneath.
+        _ => match std::error::Error::source(error).and_then(|source| source.downcast_ref::<Box<Error>>()) {
+            Some(source) => said(source, servers),
+            None => Said::failed(error.kind.to_string()),
+        },
     }
+}
+
+/// A server's part, or why it has none; one that has not answered yet counts as silent.
+fn state(address: &ServerAddress, server: &ServerInfo<'_>) -> (String, Result<String, Said>) {
+    let name = address.to_string();
+    let state = match (server.error(), server.server_type()) {
+        (Some(error), _) => Err(said(error, &Servers { last: name.clone(), ..Servers::default() })),
+        (None, ServerType::Unknown) => Err(Said::new("timeout", format!("{name}: not heard of"))),
+        (None, part) => Ok(part.to_string()),
+    };
+    (name, state)
 }
 
 #[cfg(test)]
@@ -167,11 +201,13 @@ mod tests {
     #[test]
     fn nobody_there_is_told_from_nobody_who_leads() {
         let refused = Error::from(io::Error::from(io::ErrorKind::ConnectionRefused));
-        let mut servers = Servers { last: "a:27017".to_owned(), ..Servers::default() };
+        let mut servers = Servers { last: "a:27017".to_owned(), kind: "Unknown".to_owned(), ..Servers::default() };
         let failure = said(&refused, &servers);
         assert_eq!(failure.outcome, "refused");
-        assert!(failure.text.starts_with("a:27017: "), "{}", failure.text);
-        servers.failures.insert("a:27017".to_owned(), failure);
-        assert_eq!(said(&Error::custom("x"), &servers).outcome, "failed");
+        servers.each.insert("a:27017".to_owned(), Err(failure));
+        assert!(!servers.alive());
+        assert!(servers.told().starts_with("Unknown: a:27017: "), "{}", servers.told());
+        servers.each.insert("b:27017".to_owned(), Ok("RsSecondary".to_owned()));
+        assert!(servers.alive() && servers.told().ends_with("; b:27017 RsSecondary"));
     }
 }

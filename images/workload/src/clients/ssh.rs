@@ -12,8 +12,10 @@ use super::{Attempted, Said, Target, Task, target::Host};
 /// What ssh says of its own steps.
 const DEBUG: &str = "debug1: ";
 /// Its words, and what they are in ours; the first that fits.
-const WORDS: [(&str, &str); 8] = [
+const WORDS: [(&str, &str); 10] = [
     ("administratively prohibited", "failed"),
+    ("Proxy error", "failed"),
+    (": not found", "failed"),
     ("Connection refused", "refused"),
     ("timed out", "timeout"),
     ("No route to host", "unreachable"),
@@ -105,7 +107,8 @@ fn follow(step: &str, task: &Task) {
     } else if step.starts_with("Authentications that can continue") || step.starts_with("Next authentication method") {
         task.progress.at("connected, authenticating");
     } else if step.starts_with("Entering interactive session") {
-        task.progress.at("logged in, waiting for the command to end");
+        let whom = task.progress.address().unwrap_or_default();
+        task.progress.at(format!("logged in to {whom}, waiting for what was asked there"));
     }
 }
 
@@ -133,7 +136,7 @@ fn judge(lines: &[String], step: &str) -> Said {
 /// Whether a line says why, and not what else ssh prints.
 fn telling(line: &str) -> bool {
     let noise = ["OpenSSH_", "Warning: Permanently added", "Authenticated to ", "Transferred: ", "Bytes per second"];
-    !line.is_empty() && !line.starts_with('@') && !noise.iter().any(|start| line.starts_with(start))
+    !line.is_empty() && !line.starts_with(['@', ' ']) && !noise.iter().any(|start| line.starts_with(start))
 }
 
 fn at(user: Option<&str>, host: &str) -> String {
@@ -160,6 +163,7 @@ mod tests {
             ("kex_exchange_identification: Connection closed by remote host", "reset"),
             ("app@db: Permission denied (publickey).", "failed"),
             ("Host key verification failed.", "failed"),
+            ("nc: Proxy error: \"HTTP/1.1 403 Forbidden\"", "failed"),
         ] {
             assert_eq!(outcome(&[line]), wanted, "{line}");
         }

@@ -177,7 +177,8 @@ impl FromStr for Target {
     }
 }
 
-fn parse_host(text: &str, usual: u16) -> Result<Host, String> {
+/// `host`, `host:port` or `[address]:port`, with the usual port.
+pub fn parse_host(text: &str, usual: u16) -> Result<Host, String> {
     let (host, port) = match text.strip_prefix('[').and_then(|text| text.split_once(']')) {
         Some((host, port)) => (host, port.strip_prefix(':')),
         None => text.split_once(':').map_or((text, None), |(host, port)| (host, Some(port))),

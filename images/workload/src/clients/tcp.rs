@@ -47,9 +47,7 @@ pub async fn attempt(target: &Target, task: &Task) -> Attempted {
         sleep(SECOND_THOUGHTS).await;
         for (index, stream) in streams.iter().enumerate() {
             task.progress.sent_on(which(index + 1));
-            if let Err(said) = still_open(stream) {
-                return Err(said);
-            }
+            still_open(stream)?;
         }
         task.progress.sent_on(format!("{many} connections at once; "));
     }
