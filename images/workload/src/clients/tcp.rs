@@ -32,8 +32,8 @@ pub async fn attempt(target: &Target, task: &Task) -> Attempted {
         if asks(target) {
             let step = format!("connected to {address}, waiting for an answer");
             said = ask(&mut stream, target, task, step).await?;
-            // A server's error says how much it takes.
-            if many > 1 && said.status.is_some_and(|status| status >= 500) {
+            // A server's error is the end: it says how much it takes.
+            if said.status.is_some_and(|status| status >= 500) {
                 return Ok(said);
             }
         }
@@ -82,7 +82,7 @@ async fn idle(stream: &mut TcpStream, target: &Target, task: &Task) -> Attempted
 
 fn still_open(stream: &TcpStream) -> Result<(), Said> {
     match stream.try_read(&mut [0; 512]) {
-        Ok(0) => Err(Said::new("reset", "closed by the server at once")),
+        Ok(0) => Err(Said::new("reset", "closed by the server")),
         Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(io_error(&error, "open")),
         _ => Ok(()),
     }
@@ -144,7 +144,7 @@ mod tests {
         assert_eq!(said(&format!("tcp://{small}?open=2")).await.0, "connected");
         tokio::time::sleep(Duration::from_millis(50)).await;
         let (outcome, text) = said(&format!("tcp://{small}?open=4")).await;
-        assert_eq!((outcome, text.as_str()), ("reset", "connection 3 of 4: closed by the server at once"));
+        assert_eq!((outcome, text.as_str()), ("reset", "connection 3 of 4: closed by the server"));
         assert_eq!(said("tcp://127.0.0.1:1?open=3").await.0, "refused");
     }
 }
