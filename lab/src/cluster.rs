@@ -8,7 +8,7 @@ use crate::{
     LabError, ledger,
     rigs::{Engine, KindCluster},
     root::Root,
-    scenario::{PLACES, Placement, World},
+    scenario::{PLACES, Placement, Rig, World},
 };
 
 /// Makes the cluster where it is not there, and gets it ready for every world.
@@ -27,7 +27,7 @@ pub async fn up(root: &Root) -> Result<(), LabError> {
 /// As [`up`].
 pub async fn ready(root: &Root) -> Result<KindCluster, LabError> {
     let engine = Engine::connect().await?;
-    let worlds = worlds(root)?;
+    let worlds = of_clusters(root)?;
     let config = config(root, &worlds);
     let why = match KindCluster::connect(&engine).await {
         Ok(rig) if !rig.is_outdated(&config).await? => return equip(root, rig, &worlds).await,
@@ -84,8 +84,13 @@ pub fn worlds(root: &Root) -> Result<Vec<World>, LabError> {
     names.iter().map(|name| World::load(root, name, &Placement::default())).collect()
 }
 
+/// Those that are set up in the cluster.
+fn of_clusters(root: &Root) -> Result<Vec<World>, LabError> {
+    Ok(worlds(root)?.into_iter().filter(|world| world.rig == Rig::Kind).collect())
+}
+
 /// The cluster configuration that the worlds share.
 pub fn config(root: &Root, worlds: &[World]) -> PathBuf {
-    let name = worlds.first().map_or("shop", |world| world.cluster.as_str());
+    let name = worlds.iter().find(|world| world.rig == Rig::Kind).map_or("shop", |world| world.cluster.as_str());
     root.kind_configs().join(format!("{name}.yaml"))
 }

@@ -7,7 +7,7 @@ use diagnoser::Subject;
 use crate::{
     LabError,
     ledger::{self, LeftOver},
-    rigs::{Action, Engine, KindCluster, OWNED, is_owned, kinds},
+    rigs::{Action, Engine, KindCluster, OWNED, is_owned, kinds, raze_all},
     root::Root,
 };
 
@@ -18,11 +18,15 @@ use crate::{
 pub async fn collect(_: &Root) -> Result<Vec<String>, LabError> {
     let _lock = ledger::lock()?;
     let engine = Engine::connect().await?;
+    let mut done = sweep_machines(&engine).await?;
     match KindCluster::connect(&engine).await {
-        Ok(rig) => sweep(&rig).await,
+        Ok(rig) => {
+            done.extend(sweep(&rig).await?);
+            Ok(done)
+        }
         Err(LabError::Lacks { .. }) => {
             // Without a cluster there is nothing left to take back in it.
-            let mut done = KindCluster::remove(&engine).await?;
+            done.extend(KindCluster::remove(&engine).await?);
             for LeftOver { path, .. } in ledger::left_over() {
                 fs::remove_file(&path).map_err(|error| LabError::file(&path, error))?;
                 done.push(format!("forgot {}: its cluster is gone", path.display()));
@@ -31,6 +35,18 @@ pub async fn collect(_: &Root) -> Result<Vec<String>, LabError> {
         }
         Err(other) => Err(other),
     }
+}
+
+/// Removes all machines and their networks, and forgets the ledgers that made them. Only for who holds the lock.
+///
+/// # Errors
+/// When the engine refuses.
+pub async fn sweep_machines(engine: &Engine) -> Result<Vec<String>, LabError> {
+    let done = raze_all(engine).await?;
+    for left in ledger::left_over().iter().filter(|left| left.is_of_machines()) {
+        fs::remove_file(&left.path).map_err(|error| LabError::file(&left.path, error))?;
+    }
+    Ok(done)
 }
 
 /// Takes back what ledgers say, then whatever else of the lab's is in the cluster. Only for who holds the lock.

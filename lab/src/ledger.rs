@@ -16,7 +16,7 @@ use serde_json::Value;
 use crate::{
     LabError,
     events::{Event, Journal},
-    rigs::{Action, KindCluster, kind_of},
+    rigs::{Action, System, kind_of},
     root,
 };
 
@@ -79,6 +79,13 @@ pub struct Ledger {
     undos: Mutex<Vec<Action>>,
 }
 
+impl LeftOver {
+    /// Whether it made machines: then they are all there is to remove.
+    pub fn is_of_machines(&self) -> bool {
+        self.undos.iter().any(|undo| matches!(undo, Action::Raze { .. }))
+    }
+}
+
 /// What a run that did not end well left: its file and what takes it back, last change first.
 pub struct LeftOver {
     /// The ledger's file.
@@ -107,7 +114,7 @@ impl Ledger {
     ///
     /// # Errors
     /// When the intent cannot be written (then nothing is changed), or the change fails.
-    pub async fn make(&self, rig: &KindCluster, mutation: &Mutation, journal: &Journal) -> Result<(), LabError> {
+    pub async fn make(&self, system: &System, mutation: &Mutation, journal: &Journal) -> Result<(), LabError> {
         let line = serde_json::to_string(mutation).map_err(|error| LabError::file(&self.path, error))? + "\n";
         {
             let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
@@ -116,17 +123,17 @@ impl Ledger {
         }
         self.undos.lock().unwrap_or_else(PoisonError::into_inner).extend(mutation.undo.clone());
         journal.record(Event::Mutation { what: mutation.what.clone(), undo: mutation.undo_says.clone() });
-        rig.act(&mutation.action).await
+        system.act(&mutation.action).await
     }
 
     /// Takes everything back that was changed, last first, and ends the ledger.
     ///
     /// # Errors
     /// When something cannot be taken back; the ledger stays then, for `lab gc`.
-    pub async fn take_back(&self, rig: &KindCluster) -> Result<(), LabError> {
+    pub async fn take_back(&self, system: &System) -> Result<(), LabError> {
         let mut undos = self.undos.lock().unwrap_or_else(PoisonError::into_inner).clone();
         undos.reverse();
-        rig.take_back(&undos).await?;
+        system.take_back(&undos).await?;
         fs::remove_file(&self.path).map_err(|error| LabError::file(&self.path, error))
     }
 }

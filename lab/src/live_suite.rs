@@ -45,7 +45,7 @@ pub trait Watcher: Sync {
 /// When the machine lacks something, or the user interrupts.
 pub fn run(root: &Root, scenarios: &[Scenario], jobs: usize, watcher: &dyn Watcher) -> Result<Vec<Done>, LabError> {
     let runtime = runtime()?;
-    let session = runtime.block_on(Session::begin(root))?;
+    let session = runtime.block_on(Session::begin(root, scenarios))?;
     let (exclusive, shared): (Vec<Scenario>, Vec<Scenario>) =
         scenarios.iter().cloned().partition(Scenario::is_exclusive);
     let work =

@@ -25,7 +25,7 @@ fn every_scenario_is_whole() {
         let placed = scenario.placed(&world).unwrap_or_else(|error| panic!("{name}: {error}"));
         let open = format!("{:?}", placed.faults).contains("${");
         assert!(!open, "{name}: something between ${{}} stands for nothing");
-        if let Symptom::Http(http) = &scenario.symptom {
+        if let Symptom::Probe(http) = &scenario.symptom {
             world.place(&http.from).unwrap_or_else(|error| panic!("{name}: {error}"));
             assert!(
                 http.status.is_some() || http.outcome.is_some(),

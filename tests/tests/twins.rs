@@ -12,7 +12,7 @@ use lab_tests::root;
 /// What a user sees, without how long it takes: `502`, `timeout`.
 fn code(scenario: &Scenario) -> Option<String> {
     match &scenario.symptom {
-        Symptom::Http(http) => {
+        Symptom::Probe(http) => {
             http.status.map(|status| status.to_string()).or_else(|| http.outcome.map(|o| o.to_string()))
         }
         Symptom::Pod(_) => Some("503".to_owned()),

@@ -1,15 +1,15 @@
 //! `lab list`: what scenarios there are.
 
-use std::process::ExitCode;
+use std::{collections::BTreeMap, process::ExitCode};
 
 use clap::Args as ClapArgs;
 
 use super::Format;
 use crate::{
-    LabError, exit,
+    LabError, cluster, exit,
     report::{self, json, list::Entry},
     root::Root,
-    scenario,
+    scenario::{self, Rig},
 };
 
 /// List the scenarios
@@ -31,12 +31,13 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, LabError> {
     let root = Root::find()?;
     let scenarios = scenario::list(&root)?;
     let chosen = scenario::tagged(scenarios, &args.tag)?;
+    let rigs: BTreeMap<String, Rig> =
+        cluster::worlds(&root)?.into_iter().map(|world| (world.name, world.rig)).collect();
     let entries: Vec<Entry> = chosen
         .into_iter()
         .map(|scenario| Entry {
             recorded: root.recordings().join(&scenario.name).is_dir(),
-            // Every world so far is a cluster of kind.
-            rig: "kind",
+            rig: rigs.get(&scenario.world).copied().unwrap_or_default().id(),
             name: scenario.name,
             title: scenario.title,
             tags: scenario.tags,

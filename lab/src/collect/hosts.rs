@@ -75,7 +75,7 @@ async fn of_all(live: &Live, facts: &[(&str, &str)], since: &str) -> Result<Part
     Ok(whole)
 }
 
-async fn of_one(node: &Node, facts: &[(&str, &str)], since: &str) -> Result<Part, LabError> {
+pub(super) async fn of_one(node: &Node, facts: &[(&str, &str)], since: &str) -> Result<Part, LabError> {
     let scripts: Vec<String> = facts.iter().map(|(_, command)| command.replace("{since}", since)).collect();
     let mut part = Part::default();
     for ((fact, _), output) in facts.iter().zip(node.side_by_side(&scripts).await?) {

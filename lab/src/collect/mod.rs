@@ -8,9 +8,11 @@ mod changes;
 mod components;
 mod hosts;
 mod logs;
+mod machines;
 mod objects;
 mod probes;
 mod redact;
+mod servers;
 mod traffic;
 
 use std::time::Duration;
@@ -21,6 +23,7 @@ use tokio::time::{Instant, sleep_until};
 
 pub use answer::answer;
 pub use components::components;
+pub use machines::{answer_of_machines, components_of_machines, of_machines};
 
 use crate::{LabError, replay::Files, rigs::Live};
 

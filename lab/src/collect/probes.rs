@@ -43,7 +43,7 @@ pub(super) async fn collect(live: &Live, fetched: Result<Vec<Value>, LabError>) 
 
 /// The world's own checks, several times, and the names in them.
 pub(super) async fn requests(live: &Live) -> Result<Vec<Value>, LabError> {
-    let checks: Vec<_> = live.world.healthy.iter().map(|Check::Http(http)| http).collect();
+    let checks: Vec<_> = live.world.healthy.iter().map(|Check::Probe(http)| http).collect();
     let fetch = try_join_all((0..TIMES).map(|_| live.fetch(&checks)));
     let names = live.world.dns.keys().cloned().collect::<Vec<_>>().join(" ");
     let client = live.running_pod(live.world.place("client")?).await?;

@@ -20,16 +20,29 @@ pub(super) fn from_logs(logs: &Files, objects: &[Value], end: Timestamp, most: u
         let (Some(namespace), Some(pod)) = (names.next(), names.next()) else { continue };
         let pod = format!("{namespace}/{pod}");
         for line in text.lines() {
-            let Some(mut record) = serde_json::from_str(line).ok().and_then(|line: Value| normal(&line)) else {
-                continue;
-            };
+            let Some(mut record) = record(line) else { continue };
             record.insert("pod".to_owned(), pod.clone().into());
             record.insert("zone".to_owned(), places.get(&pod).cloned().unwrap_or(Value::Null));
-            record.retain(|_, value| !value.is_null() && value != "");
-            let time = record.get("time").and_then(Value::as_str).and_then(|time| time.parse().ok());
-            records.push((time, Value::Object(record)));
+            records.push(dated(record));
         }
     }
+    last(records, end, most)
+}
+
+/// A line of a log as a record, where it is a request.
+pub(super) fn record(line: &str) -> Option<Map<String, Value>> {
+    serde_json::from_str(line).ok().and_then(|line: Value| normal(&line))
+}
+
+/// A record with its time, and without what it does not say.
+pub(super) fn dated(mut record: Map<String, Value>) -> (Option<Timestamp>, Value) {
+    record.retain(|_, value| !value.is_null() && value != "");
+    let time = record.get("time").and_then(Value::as_str).and_then(|time| time.parse().ok());
+    (time, Value::Object(record))
+}
+
+/// The last requests before `end`, `most` of those that clients made, one record a line.
+pub(super) fn last(mut records: Vec<(Option<Timestamp>, Value)>, end: Timestamp, most: usize) -> String {
     records.sort_by_cached_key(|(time, record)| (*time, record.to_string()));
     let in_time = |time: &Option<Timestamp>| time.is_none_or(|time| time <= end);
     let id = |record: &Value| record["id"].as_str().unwrap_or_default().to_owned();
@@ -59,7 +72,7 @@ pub(super) fn from_logs(logs: &Files, objects: &[Value], end: Timestamp, most: u
 
 /// Whether a line of a log is a request, which stands in `traffic.jsonl`.
 pub(super) fn is_request(line: &str) -> bool {
-    serde_json::from_str(line).ok().is_some_and(|line: Value| normal(&line).is_some())
+    record(line).is_some()
 }
 
 /// The zone of every pod, by `namespace/name`.

@@ -14,6 +14,7 @@ mod fill_inodes;
 mod memory_limit;
 mod misroute;
 mod network_policy;
+mod on_host;
 mod patch;
 mod pin_endpoints;
 mod service_selector;
@@ -33,6 +34,7 @@ pub use fill_inodes::FillInodes;
 pub use memory_limit::MemoryLimit;
 pub use misroute::Misroute;
 pub use network_policy::{Deny, NetworkPolicy};
+pub use on_host::OnHost;
 pub use patch::Patch;
 pub use pin_endpoints::PinEndpoints;
 pub use service_selector::ServiceSelector;
@@ -42,7 +44,7 @@ pub use stop_unit::StopUnit;
 use crate::{
     LabError,
     ledger::Mutation,
-    rigs::{Live, Now},
+    rigs::{Live, Machines, Now, System},
 };
 
 /// A fault, as a scenario names it.
@@ -69,6 +71,8 @@ pub enum Fault {
     Misroute(Misroute),
     /// A NetworkPolicy is put over pods.
     NetworkPolicy(NetworkPolicy),
+    /// A command breaks something on a machine.
+    OnHost(OnHost),
     /// An object is changed.
     Patch(Patch),
     /// A Service's endpoints are kept by hand.
@@ -81,7 +85,7 @@ pub enum Fault {
     StopUnit(StopUnit),
 }
 
-/// What every fault can do.
+/// What every fault of a cluster can do.
 pub trait Break: Send + Sync {
     /// The changes that break the world, and how each is taken back.
     fn mutations<'a>(&'a self, live: &'a Live) -> BoxFuture<'a, Result<Vec<Mutation>, LabError>>;
@@ -95,10 +99,56 @@ pub trait Break: Send + Sync {
     }
 }
 
+/// A fault and the world it breaks.
+enum Place<'a> {
+    Cluster(&'a dyn Break, &'a Live),
+    Machines(&'a OnHost, &'a Machines),
+}
+
 impl Fault {
-    /// The fault itself.
-    pub fn breaks(&self) -> &dyn Break {
-        match self {
+    /// The changes that break the world, and how each is taken back.
+    ///
+    /// # Errors
+    /// When it is a fault of another kind of world, or what it breaks is not there.
+    pub async fn mutations(&self, system: &System) -> Result<Vec<Mutation>, LabError> {
+        match self.in_system(system)? {
+            Place::Cluster(fault, live) => fault.mutations(live).await,
+            Place::Machines(fault, machines) => fault.mutations(machines),
+        }
+    }
+
+    /// Whether the fault's own effect is there, and what shows it.
+    ///
+    /// # Errors
+    /// When it cannot be looked for.
+    pub async fn effect(&self, system: &System) -> Result<Now<String>, LabError> {
+        match self.in_system(system)? {
+            Place::Cluster(fault, live) => fault.effect(live).await,
+            Place::Machines(fault, machines) => fault.effect(machines).await,
+        }
+    }
+
+    /// Whether no other run may go on beside it.
+    pub fn is_exclusive(&self) -> bool {
+        self.of_cluster().is_some_and(Break::is_exclusive)
+    }
+
+    fn in_system<'a>(&'a self, system: &'a System) -> Result<Place<'a>, LabError> {
+        match (self, self.of_cluster(), system) {
+            (_, Some(fault), System::Cluster(live)) => Ok(Place::Cluster(fault, live)),
+            (Self::OnHost(fault), _, System::Machines(machines)) => Ok(Place::Machines(fault, machines)),
+            _ => Err(LabError::BadInput {
+                place: format!("the fault {}", self.name()),
+                what: format!("the world `{}` is of another kind than it breaks", system.world().name),
+                next: "Faults of clusters and of machines do not mix; docs/formats.md has both.".to_owned(),
+            }),
+        }
+    }
+
+    /// The fault itself, where it is one of a cluster.
+    fn of_cluster(&self) -> Option<&dyn Break> {
+        Some(match self {
+            Self::OnHost(_) => return None,
             Self::Apply(fault) => fault,
             Self::ConfigText(fault) => fault,
             Self::DegradePod(fault) => fault,
@@ -114,7 +164,7 @@ impl Fault {
             Self::ServiceSelector(fault) => fault,
             Self::ServiceTargetPort(fault) => fault,
             Self::StopUnit(fault) => fault,
-        }
+        })
     }
 
     /// Its name, as a scenario writes it: `service-target-port`.

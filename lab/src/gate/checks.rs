@@ -9,8 +9,8 @@ use super::Run;
 use crate::{
     LabError,
     events::Event,
-    rigs::{Live, Now, pod_subject, until},
-    scenario::{Check, HttpSymptom},
+    rigs::{Now, System, until},
+    scenario::{Check, ProbeSymptom},
 };
 
 /// How often in a row every check must pass: one lucky answer says little.
@@ -23,12 +23,12 @@ const HEALTHY: Duration = Duration::from_secs(60);
 /// Asserts that every check of the world passes, several times in a row, and that the trickle's last requests since `since`
 /// succeeded. Returns what was seen, in words.
 pub(super) async fn assert_healthy(run: &Run<'_>, since: Timestamp) -> Result<String, LabError> {
-    let live = &run.live;
-    let checks: Vec<&HttpSymptom> = live.world.healthy.iter().map(|Check::Http(http)| http).collect();
+    let system = &run.system;
+    let checks: Vec<&ProbeSymptom> = system.world().healthy.iter().map(|Check::Probe(probe)| probe).collect();
     let (mut rounds, mut row) = (0, 0);
     let probes = until("every check of the world to pass", HEALTHY, async || {
         rounds += 1;
-        let probes = fetch(live, &checks).await?;
+        let probes = fetch(system, &checks).await?;
         let failing = checks.iter().zip(&probes).find(|(check, probe)| !matches(check, probe));
         row = if failing.is_some() { 0 } else { row + 1 };
         Ok(match failing {
@@ -40,7 +40,7 @@ pub(super) async fn assert_healthy(run: &Run<'_>, since: Timestamp) -> Result<St
     .await?;
     for (check, probe) in checks.iter().zip(&probes) {
         run.journal.record(Event::Checked {
-            what: format!("{} {} {}", check.from, check.method, check.url),
+            what: check.tries(),
             outcome: says(probe),
             seconds: probe.seconds.unwrap_or_default(),
             of: rounds,
@@ -48,7 +48,7 @@ pub(super) async fn assert_healthy(run: &Run<'_>, since: Timestamp) -> Result<St
         });
     }
     let good = until("the client's own requests to succeed", HEALTHY, async || {
-        let records = trickle(live, since).await?;
+        let records = trickle(system, since).await?;
         let good = records.iter().rev().take_while(|record| record.succeeded()).count();
         let last =
             records.last().map_or("no request yet".to_owned(), |last| format!("{} {:?}", last.what(), last.status));
@@ -60,8 +60,8 @@ pub(super) async fn assert_healthy(run: &Run<'_>, since: Timestamp) -> Result<St
 }
 
 /// Makes these requests and says how each ended.
-pub(super) async fn fetch(live: &Live, requests: &[&HttpSymptom]) -> Result<Vec<Probe>, LabError> {
-    let lines = live.fetch(requests).await?;
+pub(super) async fn fetch(system: &System, requests: &[&ProbeSymptom]) -> Result<Vec<Probe>, LabError> {
+    let lines = system.fetch(requests).await?;
     let probes: Result<Vec<Probe>, _> = lines.into_iter().map(serde_json::from_value).collect();
     match probes {
         Ok(probes) if probes.len() == requests.len() => Ok(probes),
@@ -73,10 +73,11 @@ pub(super) async fn fetch(live: &Live, requests: &[&HttpSymptom]) -> Result<Vec<
     }
 }
 
-/// Whether a request came to what was expected of it.
-pub(super) fn matches(expected: &HttpSymptom, probe: &Probe) -> bool {
+/// Whether a try came to what was expected of it.
+pub(super) fn matches(expected: &ProbeSymptom, probe: &Probe) -> bool {
     expected.status.is_none_or(|status| probe.outcome == Outcome::Answered && probe.status == Some(status))
         && expected.outcome.is_none_or(|outcome| probe.outcome == outcome)
+        && expected.text.as_ref().is_none_or(|text| probe.text.as_ref().is_some_and(|said| said.contains(text)))
         && expected.within.is_none_or(|limit| probe.seconds.is_some_and(|seconds| seconds <= limit.as_secs_f64()))
         && expected.after.is_none_or(|limit| probe.seconds.is_some_and(|seconds| seconds >= limit.as_secs_f64()))
 }
@@ -87,9 +88,8 @@ pub(super) fn says(probe: &Probe) -> String {
 }
 
 /// The requests of the world's client since then, as it logged them, oldest first.
-pub(super) async fn trickle(live: &Live, since: Timestamp) -> Result<Vec<RequestRecord>, LabError> {
-    let pod = live.running_pod(live.world.place("client")?).await?;
-    let text = live.rig.api.log(&pod_subject(&pod), since).await?;
+pub(super) async fn trickle(system: &System, since: Timestamp) -> Result<Vec<RequestRecord>, LabError> {
+    let text = system.trickle(since).await?;
     let records = text.lines().filter_map(|line| serde_json::from_str::<RequestRecord>(line).ok());
     Ok(records.filter(|record| record.hop == "client" && record.time.is_some_and(|time| time >= since)).collect())
 }
@@ -106,19 +106,20 @@ mod tests {
         let slow =
             probe(r#"{"kind":"http","target":"http://a.test/","outcome":"answered","status":502,"seconds":2.5}"#);
         let silent = probe(r#"{"kind":"http","target":"http://a.test/","outcome":"timeout","seconds":3.0}"#);
-        let expected = HttpSymptom {
+        let expected = ProbeSymptom {
             from: "client".to_owned(),
             method: "GET".to_owned(),
             url: "http://a.test/".to_owned(),
             status: Some(502),
             outcome: None,
+            text: None,
             within: Some(Duration::from_secs(1)),
             after: None,
             bytes: None,
             share: None,
         };
         assert!(matches(&expected, &bad) && !matches(&expected, &slow) && !matches(&expected, &silent));
-        let timeout = HttpSymptom { status: None, outcome: Some(Outcome::Timeout), within: None, ..expected };
+        let timeout = ProbeSymptom { status: None, outcome: Some(Outcome::Timeout), within: None, ..expected };
         assert!(matches(&timeout, &silent) && !matches(&timeout, &bad));
     }
 }

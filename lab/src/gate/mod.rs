@@ -21,7 +21,7 @@ use crate::{
     events::{Event, Journal, Stage},
     ledger::Ledger,
     recording::Recording,
-    rigs::{Live, manifests},
+    rigs::System,
     root,
     scenario::{Placement, Scenario, World},
     score::Outcome,
@@ -53,7 +53,7 @@ pub struct LiveRun {
 /// What every stage works with.
 struct Run<'a> {
     scenario: Scenario,
-    live: Live,
+    system: System,
     ledger: Ledger,
     journal: &'a Journal,
     begun: Timestamp,
@@ -97,16 +97,15 @@ pub async fn run(
     let begun = Instant::now();
     let world = World::load(&session.root, &scenario.world, &options.placement)?;
     let scenario = scenario.placed(&world)?;
-    let objects = manifests(&world, &scenario.with)?;
+    let system = session.system(world, &scenario.with)?;
     let ledger = Ledger::begin(&scenario.name)?;
-    let live = Live { rig: session.rig.clone(), world, objects };
-    let run = Run { scenario, live, ledger, journal, begun: Timestamp::now(), keep: options.keep };
+    let run = Run { scenario, system, ledger, journal, begun: Timestamp::now(), keep: options.keep };
     journal.record(Event::RunStarted { scenario: run.scenario.name.clone() });
     let result = interrupt::or(through(&run)).await;
     // A run that went wrong is what one most wants to look around in.
     let kept = options.keep && !matches!(result, Err(LabError::Interrupted));
     if !kept {
-        let tear_down = run.stage(Stage::TearDown, run.ledger.take_back(&run.live.rig));
+        let tear_down = run.stage(Stage::TearDown, run.ledger.take_back(&run.system));
         let torn_down = tokio::select! {
             result = tear_down => result,
             () = interrupt::asked() => interrupt::leave(),

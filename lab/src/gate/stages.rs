@@ -12,13 +12,13 @@ use tokio::runtime::Handle;
 
 use super::{LiveRun, Run, checks, deploy, symptom};
 use crate::{
-    LabError, collect,
+    LabError,
     events::{Event, Stage},
     fix,
     ledger::Mutation,
     recording::{FORMAT, Meta, Recording},
     replay,
-    rigs::{Live, Now, pod_subject, until},
+    rigs::{Now, System, pod_subject, until},
     scenario::Symptom,
     score::{Outcome, score},
 };
@@ -82,8 +82,8 @@ impl<'a> Healthy<'a> {
         let mut undo = vec![];
         run.stage(Stage::Inject, async {
             for fault in &run.scenario.faults {
-                for mutation in fault.breaks().mutations(&run.live).await? {
-                    run.ledger.make(&run.live.rig, &mutation, run.journal).await?;
+                for mutation in fault.mutations(&run.system).await? {
+                    run.ledger.make(&run.system, &mutation, run.journal).await?;
                     undo.insert(0, mutation);
                 }
             }
@@ -94,7 +94,7 @@ impl<'a> Healthy<'a> {
             for fault in &run.scenario.faults {
                 let name = fault.name();
                 let what = format!("the fault {name} to bite");
-                let says = until(&what, BITES, async || fault.breaks().effect(&run.live).await).await?;
+                let says = until(&what, BITES, async || fault.effect(&run.system).await).await?;
                 run.journal.record(Event::EffectSeen { fault: name, says });
             }
             Ok(())
@@ -117,13 +117,13 @@ impl<'a> Injected<'a> {
                 let wanted = run.scenario.requests.unwrap_or(REQUESTS);
                 let limit = TRAFFIC.max(SLOWEST * u32::try_from(wanted).unwrap_or(u32::MAX));
                 let traffic = until("enough requests of the client", limit, async || {
-                    let records = checks::trickle(&run.live, since).await?;
+                    let records = checks::trickle(&run.system, since).await?;
                     let well = records.iter().rev().take_while(|record| record.succeeded()).count();
                     let seen = if control { well } else { records.len() };
                     Ok(if seen >= wanted { Now::Holds(()) } else { Now::NotYet(format!("{seen} of {wanted}")) })
                 });
                 // What is on its way to whatever state the fault has in store for it is given the time to get there.
-                match until("pods to be past their start", STARTS, async || settled(&run.live).await).await {
+                match until("pods to be past their start", STARTS, async || settled(&run.system).await).await {
                     Err(LabError::Live { .. }) => {}
                     other => other?,
                 }
@@ -133,8 +133,8 @@ impl<'a> Injected<'a> {
                     other => other?,
                 }
                 futures::try_join!(
-                    collect::evidence(&run.live, run.begun, KEPT.max(wanted + MORE)),
-                    collect::components(&run.live)
+                    run.system.evidence(run.begun, KEPT.max(wanted + MORE)),
+                    run.system.components()
                 )
             })
             .await?;
@@ -142,7 +142,7 @@ impl<'a> Injected<'a> {
             format: FORMAT,
             lab: env!("CARGO_PKG_VERSION").to_owned(),
             recorded: run.begun,
-            rig: "kind".to_owned(),
+            rig: run.system.world().rig.id().to_owned(),
             components,
         };
         let recording = Recording { meta, scenario: run.scenario.clone(), history: vec![], evidence: files };
@@ -151,7 +151,8 @@ impl<'a> Injected<'a> {
 }
 
 /// Whether every pod of the world's workloads is ready, or has come to what keeps it from that: a reason, a warning, an end.
-async fn settled(live: &Live) -> Result<Now<()>, LabError> {
+async fn settled(system: &System) -> Result<Now<()>, LabError> {
+    let System::Cluster(live) = system else { return Ok(Now::Holds(())) };
     for workload in live.workloads() {
         for pod in live.pods(workload).await? {
             let statuses = pod.pointer("/status/containerStatuses").and_then(Value::as_array);
@@ -178,7 +179,7 @@ impl<'a> Observed<'a> {
         let (diagnosis, files) = run
             .stage(Stage::Diagnose, async {
                 let mut answer = |request: &_| {
-                    let answer = Handle::current().block_on(collect::answer(&run.live, request));
+                    let answer = Handle::current().block_on(run.system.answer(request, run.begun));
                     run.journal.record(Event::Asked { file: request.file.clone(), answered: answer.is_ok() });
                     answer
                 };
@@ -216,12 +217,12 @@ impl Diagnosed<'_> {
         run.stage(Stage::ApplyFix, async {
             if diagnosed {
                 for change in &changes {
-                    run.ledger.make(&run.live.rig, change, run.journal).await?;
+                    run.ledger.make(&run.system, change, run.journal).await?;
                 }
                 run.journal.record(Event::FixApplied { says: fix::says(&diagnosis) });
             } else {
                 let undos: Vec<_> = undo.iter().filter_map(|mutation| mutation.undo.clone()).collect();
-                run.live.rig.take_back(&undos).await?;
+                run.system.take_back(&undos).await?;
                 run.journal.record(Event::FixApplied {
                     says: "no diagnosed fix to apply: the faults were taken back".to_owned(),
                 });
@@ -232,7 +233,7 @@ impl Diagnosed<'_> {
         let since = Timestamp::now();
         let healed = run
             .stage(Stage::AssertHealed, async {
-                deploy::all_ready(&run.live).await?;
+                deploy::all_there(&run.system).await?;
                 checks::assert_healthy(run, since).await
             })
             .await;

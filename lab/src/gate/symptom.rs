@@ -8,8 +8,8 @@ use serde_json::Value;
 use super::{Run, checks};
 use crate::{
     LabError,
-    rigs::{Live, Now, pod_subject, until},
-    scenario::{HttpSymptom, NodeSymptom, PodSymptom, Symptom},
+    rigs::{Live, Now, System, pod_subject, until},
+    scenario::{ProbeSymptom, NodeSymptom, PodSymptom, Symptom},
 };
 
 /// How long a symptom may take to show.
@@ -25,26 +25,37 @@ const IN_A_ROW: u32 = 3;
 pub(super) async fn assert(run: &Run<'_>) -> Result<Option<String>, LabError> {
     match &run.scenario.symptom {
         Symptom::None => Ok(None),
-        Symptom::Http(http) => of_request(&run.live, http).await.map(Some),
-        Symptom::Node(node) => of_node(&run.live, node).await.map(Some),
-        Symptom::Pod(pod) => of_pod(&run.live, pod).await.map(Some),
+        Symptom::Probe(probe) => of_try(&run.system, probe).await.map(Some),
+        Symptom::Node(node) => of_node(cluster(&run.system)?, node).await.map(Some),
+        Symptom::Pod(pod) => of_pod(cluster(&run.system)?, pod).await.map(Some),
     }
 }
 
-async fn of_request(live: &Live, expected: &HttpSymptom) -> Result<String, LabError> {
+fn cluster(system: &System) -> Result<&Live, LabError> {
+    match system {
+        System::Cluster(live) => Ok(live),
+        System::Machines(machines) => Err(LabError::BadInput {
+            place: format!("the world {}", machines.world.name),
+            what: "the symptom is of a cluster, and this world has none".to_owned(),
+            next: "Give the symptom as `probe`.".to_owned(),
+        }),
+    }
+}
+
+async fn of_try(system: &System, expected: &ProbeSymptom) -> Result<String, LabError> {
     let (mut row, mut matched, mut made) = (0, 0, 0);
     let limit = if expected.share.is_some() { SHARE_SHOWS } else { SHOWS };
     until(&format!("the symptom {expected}"), limit, async || {
-        let probes = checks::fetch(live, &[expected]).await?;
+        let probes = checks::fetch(system, &[expected]).await?;
         let Some(probe) = probes.first() else { return Ok(Now::NotYet("no result".to_owned())) };
         let matches = checks::matches(expected, probe);
         row = if matches { row + 1 } else { 0 };
         (matched, made) = (matched + u32::from(matches), made + 1);
-        let says = format!("{} {} {}: {}", expected.from, expected.method, expected.url, checks::says(probe));
+        let says = format!("{}: {}", expected.tries(), checks::says(probe));
         let Some(share) = expected.share else {
             return Ok(if row >= IN_A_ROW { Now::Holds(says) } else { Now::NotYet(says) });
         };
-        let says = format!("{} {} {}: so {matched} of {made}", expected.from, expected.method, expected.url);
+        let says = format!("{}: so {matched} of {made}", expected.tries());
         let often = matched >= IN_A_ROW && f64::from(matched) >= share * f64::from(made);
         Ok(if often { Now::Holds(says) } else { Now::NotYet(says) })
     })

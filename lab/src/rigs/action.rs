@@ -7,7 +7,7 @@ use futures::future::try_join_all;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{api, is_owned, kind::KindCluster, kind_of};
+use super::{Plan, api, is_owned, kind::KindCluster, kind_of};
 use crate::LabError;
 
 /// How long a deleted object may take to be gone.
@@ -28,9 +28,16 @@ pub enum Action {
     },
     /// Delete an object.
     Delete(Subject),
-    /// Run a command on a node of the lab's own.
+    /// Make a world's networks and machines.
+    Raise(Plan),
+    /// Remove the networks and machines of a place.
+    Raze {
+        /// The place, by number.
+        place: String,
+    },
+    /// Run a command on a node or machine of the lab's own.
     Run {
-        /// The node's name.
+        /// Its name.
         node: String,
         /// Program and arguments.
         command: Vec<String>,
@@ -79,6 +86,11 @@ impl KindCluster {
                 Some(_) => self.api.delete(subject).await,
                 None => Ok(()),
             },
+            Action::Raise(_) | Action::Raze { .. } => Err(LabError::Live {
+                what: "making machines".to_owned(),
+                why: "this world has a cluster".to_owned(),
+                next: "Machines are of worlds with `rig: docker`.".to_owned(),
+            }),
             Action::Run { node, command } => {
                 let output = self.node(node)?.run(command).await?;
                 output.ok().map(drop).map_err(|why| LabError::Live {

@@ -1,16 +1,25 @@
 //! The container engine: which of its containers are the lab's nodes, and running commands in them.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
 
 use bollard::{
     Docker,
     container::LogOutput,
     errors::Error,
     exec::{CreateExecOptions, StartExecResults},
-    models::NetworkCreateRequest,
-    query_parameters::{ListContainersOptions, RemoveContainerOptions},
+    models::{
+        ContainerCreateBody, EndpointIpamConfig, EndpointSettings, HostConfig, Ipam, IpamConfig, NetworkConnectRequest,
+        NetworkCreateRequest, NetworkingConfig,
+    },
+    query_parameters::{
+        CreateContainerOptions, ListContainersOptions, ListNetworksOptions, RemoveContainerOptions,
+    },
 };
 use futures::StreamExt;
+use ipnet::Ipv4Net;
 use tokio::time::timeout;
 
 use super::until::too_late;
@@ -124,10 +133,94 @@ impl Engine {
     /// # Errors
     /// When the engine refuses.
     pub async fn create_network(&self, name: &str) -> Result<(), LabError> {
-        let labels = HashMap::from([(super::LABEL.to_owned(), "lab".to_owned())]);
-        let request = NetworkCreateRequest { name: name.to_owned(), labels: Some(labels), ..Default::default() };
+        let request =
+            NetworkCreateRequest { name: name.to_owned(), labels: Some(all_labels(&[])), ..Default::default() };
         let made = self.0.create_network(request).await;
         made.map(drop).map_err(|error| failed(&format!("making the network {name}"), &error))
+    }
+
+    /// Makes a network of this subnet, with no way out, labelled as the lab's and with more labels.
+    ///
+    /// # Errors
+    /// When the subnet is none, or the engine refuses.
+    pub async fn create_subnet(&self, name: &str, subnet: &str, labels: &[(&str, &str)]) -> Result<(), LabError> {
+        let what = format!("making the network {name}");
+        // The engine's own address in it is the last one: the first are the world's.
+        let net: Ipv4Net = subnet.parse().map_err(|error| LabError::BadInput {
+            place: what.clone(),
+            what: format!("`{subnet}` is no subnet: {error}"),
+            next: "Write it as 10.80.1.0/24.".to_owned(),
+        })?;
+        let gateway = net.hosts().last().map(|address| address.to_string());
+        let config = IpamConfig { subnet: Some(subnet.to_owned()), gateway, ..Default::default() };
+        let masquerade = ("com.docker.network.bridge.enable_ip_masquerade".to_owned(), "false".to_owned());
+        let request = NetworkCreateRequest {
+            name: name.to_owned(),
+            labels: Some(all_labels(labels)),
+            ipam: Some(Ipam { config: Some(vec![config]), ..Default::default() }),
+            options: Some(HashMap::from([masquerade])),
+            ..Default::default()
+        };
+        self.0.create_network(request).await.map(drop).map_err(|error| failed(&what, &error))
+    }
+
+    /// The names of all networks that carry this label.
+    ///
+    /// # Errors
+    /// When the engine does not answer.
+    pub async fn networks(&self, label: &str) -> Result<Vec<String>, LabError> {
+        let filters = HashMap::from([("label".to_owned(), vec![label.to_owned()])]);
+        let options = ListNetworksOptions { filters: Some(filters) };
+        let found = self.0.list_networks(Some(options)).await.map_err(|error| failed("listing networks", &error))?;
+        let mut names: Vec<String> = found.into_iter().filter_map(|network| network.name).collect();
+        names.sort();
+        Ok(names)
+    }
+
+    /// Starts a container that is a machine, with its addresses in networks that there are, labelled as the lab's and with more
+    /// labels.
+    ///
+    /// # Errors
+    /// When the image is missing, or the engine refuses.
+    pub async fn start_machine(
+        &self,
+        container: &str,
+        hostname: &str,
+        image: &str,
+        options: HostConfig,
+        addresses: BTreeMap<String, String>,
+        labels: &[(&str, &str)],
+    ) -> Result<(), LabError> {
+        if self.image(image).await.is_none() {
+            return Err(LabError::Lacks {
+                what: format!("the engine has no image {image}"),
+                command: "lab images build".to_owned(),
+            });
+        }
+        let what = format!("starting the machine {hostname}");
+        let endpoint = |address: &String| EndpointSettings {
+            ipam_config: Some(EndpointIpamConfig { ipv4_address: Some(address.clone()), ..Default::default() }),
+            ..Default::default()
+        };
+        let mut addresses = addresses.iter();
+        let first = addresses.next().map(|(network, address)| (network.clone(), endpoint(address)));
+        let body = ContainerCreateBody {
+            hostname: Some(hostname.to_owned()),
+            image: Some(image.to_owned()),
+            env: Some(vec!["container=docker".to_owned()]),
+            labels: Some(all_labels(labels)),
+            networking_config: Some(NetworkingConfig { endpoints_config: Some(first.into_iter().collect()) }),
+            host_config: Some(options),
+            ..Default::default()
+        };
+        let create = CreateContainerOptions { name: Some(container.to_owned()), ..Default::default() };
+        self.0.create_container(Some(create), body).await.map_err(|error| failed(&what, &error))?;
+        for (network, address) in addresses {
+            let request =
+                NetworkConnectRequest { container: container.to_owned(), endpoint_config: Some(endpoint(address)) };
+            self.0.connect_network(network, request).await.map_err(|error| failed(&what, &error))?;
+        }
+        self.0.start_container(container, None).await.map_err(|error| failed(&what, &error))
     }
 
     /// Removes a network.
@@ -174,6 +267,12 @@ impl Engine {
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
         Ok(Output { code, stdout: text(out), stderr: text(err) })
     }
+}
+
+/// The lab's own label, and these.
+fn all_labels(more: &[(&str, &str)]) -> HashMap<String, String> {
+    let labels = [(super::LABEL, "lab")].into_iter().chain(more.iter().copied());
+    labels.map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
 }
 
 fn failed(what: &str, error: &Error) -> LabError {

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     LabError,
-    scenario::{HttpSymptom, World},
+    scenario::{ProbeSymptom, World},
 };
 
 /// How long a probe waits for an answer, as the workload program takes it.
@@ -205,7 +205,7 @@ impl Live {
     ///
     /// # Errors
     /// When a place has no running pod, or its node cannot be reached. A request that fails is a result.
-    pub async fn fetch(&self, requests: &[&HttpSymptom]) -> Result<Vec<Value>, LabError> {
+    pub async fn fetch(&self, requests: &[&ProbeSymptom]) -> Result<Vec<Value>, LabError> {
         let mut probes = vec![];
         for request in requests {
             let pod = self.running_pod(self.world.place(&request.from)?).await?;

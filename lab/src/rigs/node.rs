@@ -1,4 +1,4 @@
-//! Hands in a node and in the pods on it, through the container engine: they work where the kubelet, or the way to the API
+//! Hands in a node and in the pods on it, or in a machine, through the container engine: they work where the kubelet, or the way to the API
 //! server, is what is broken.
 
 use diagnoser::Subject;
@@ -25,17 +25,22 @@ done
 rm -rf "$d"
 "#;
 
-/// A node of the lab's own cluster.
+/// A node of the lab's own cluster, or a machine of a world.
 #[derive(Clone)]
 pub struct Node {
     engine: Engine,
-    /// Its name, of the container and of the Kubernetes node alike.
+    container: String,
+    /// Its name; of a Kubernetes node that of its container.
     pub name: String,
 }
 
 impl Node {
     pub(super) fn new(engine: &Engine, name: &str) -> Self {
-        Self { engine: engine.clone(), name: name.to_owned() }
+        Self::in_container(engine, name, name)
+    }
+
+    pub(super) fn in_container(engine: &Engine, name: &str, container: &str) -> Self {
+        Self { engine: engine.clone(), container: container.to_owned(), name: name.to_owned() }
     }
 
     /// Runs one command.
@@ -43,7 +48,7 @@ impl Node {
     /// # Errors
     /// When the engine cannot start it.
     pub async fn run(&self, command: &[String]) -> Result<Output, LabError> {
-        self.engine.exec(&self.name, command.to_vec()).await
+        self.engine.exec(&self.container, command.to_vec()).await
     }
 
     /// Runs one shell script and insists that it succeeds.
@@ -51,11 +56,20 @@ impl Node {
     /// # Errors
     /// When it does not.
     pub async fn shell(&self, script: &str) -> Result<String, LabError> {
-        let output = self.run(&["bash", "-c", script].map(str::to_owned)).await?;
+        self.insist(&["bash", "-c", script].map(str::to_owned)).await
+    }
+
+    /// Runs one command and insists that it succeeds.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub async fn insist(&self, command: &[String]) -> Result<String, LabError> {
+        let output = self.run(command).await?;
+        let shown = command.get(2).or(command.first()).map(|text| text.trim().lines().next().unwrap_or_default());
         output.ok().map_err(|why| LabError::Live {
-            what: format!("on node {}: {}", self.name, script.trim().lines().next().unwrap_or_default()),
+            what: format!("on {}: {}", self.name, shown.unwrap_or_default()),
             why,
-            next: "lab down and lab up make the cluster anew.".to_owned(),
+            next: "Run it again; lab gc removes what is left of this run.".to_owned(),
         })
     }
 

@@ -4,6 +4,7 @@
 //! valid name.
 
 mod catalogue;
+mod machine;
 mod placement;
 mod symptom;
 mod truth;
@@ -16,8 +17,9 @@ use serde::Deserialize;
 
 pub use catalogue::{find, list, names, tagged};
 pub use diagnoser::evidence::Outcome as ProbeOutcome;
+pub use machine::{Machine, Rig};
 pub use placement::{PLACES, Placement};
-pub use symptom::{HttpSymptom, NodeSymptom, PodSymptom, Symptom};
+pub use symptom::{ProbeSymptom, NodeSymptom, PodSymptom, Symptom};
 pub use truth::{Root, Truth};
 pub use world::{Check, HostSetup, Tmpfs, World};
 
@@ -101,7 +103,7 @@ impl Scenario {
 
     /// Whether it needs the cluster for itself: a fault of a node, or of what the whole cluster shares.
     pub fn is_exclusive(&self) -> bool {
-        self.faults.iter().any(|fault| fault.breaks().is_exclusive())
+        self.faults.iter().any(|fault| fault.is_exclusive())
     }
 
     /// Reads a scenario file.
@@ -135,7 +137,7 @@ truth: {cause: service-port-mismatch, subject: service/shop/web}
     #[test]
     fn a_whole_one_is_read() {
         let scenario = Scenario::parse("s", "s.yaml", WHOLE).expect("it is whole");
-        let Symptom::Http(http) = &scenario.symptom else { panic!("{:?}", scenario.symptom) };
+        let Symptom::Probe(http) = &scenario.symptom else { panic!("{:?}", scenario.symptom) };
         assert_eq!(http.to_string(), "client GET http://a.test/ 502 within 1000 ms");
         assert_eq!(scenario.truth.to_string(), "service-port-mismatch in service/shop/web");
         assert_eq!(scenario.source, WHOLE);

@@ -8,6 +8,7 @@ use crate::rigs::kinds;
 /// One place for a world.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Placement {
+    index: u8,
     suffix: String,
 }
 
@@ -17,8 +18,25 @@ pub const PLACES: usize = 4;
 impl Placement {
     /// The place of this number; the first one changes no name.
     pub fn number(index: usize) -> Self {
-        let letter = char::from(b'a' + u8::try_from(index).unwrap_or_default());
-        Self { suffix: if index == 0 { String::new() } else { format!("-{letter}") } }
+        let index = u8::try_from(index).unwrap_or_default();
+        let letter = char::from(b'a' + index);
+        Self { index, suffix: if index == 0 { String::new() } else { format!("-{letter}") } }
+    }
+
+    /// A text that names addresses of machines, which worlds write as 10.80.x.y, as it is to be read here.
+    pub fn addresses(&self, text: &str) -> String {
+        text.replace("10.80.", &format!("10.{}.", 80 + u16::from(self.machines_at())))
+    }
+
+    /// What the machines of this place carry in their names and labels.
+    pub fn id(&self) -> String {
+        self.machines_at().to_string()
+    }
+
+    /// Two labs on one engine keep out of each other's way where LAB_FIRST_PLACE is different: 0, 4, 8 ...
+    fn machines_at(&self) -> u8 {
+        let first = std::env::var("LAB_FIRST_PLACE").ok().and_then(|text| text.parse::<u8>().ok()).unwrap_or_default();
+        self.index + first.min(100)
     }
 
     /// What tells this place's names apart: empty, `-b`, `-c`.

@@ -12,8 +12,9 @@ use super::ProbeOutcome;
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Symptom {
-    /// An HTTP request that comes to this.
-    Http(HttpSymptom),
+    /// A request, connection or look-up that comes to this.
+    #[serde(alias = "http")]
+    Probe(ProbeSymptom),
     /// A node in this state.
     Node(NodeSymptom),
     /// A workload whose pods are in this state.
@@ -22,16 +23,16 @@ pub enum Symptom {
     None,
 }
 
-/// An HTTP request from a place of the world, and what it comes to.
+/// What is tried from a place of the world, and what it comes to.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct HttpSymptom {
+pub struct ProbeSymptom {
     /// The place it is made from, a name of the world's `places`.
     pub from: String,
-    /// The method.
+    /// The HTTP method.
     #[serde(default = "get")]
     pub method: String,
-    /// The URL.
+    /// The URL, of any scheme that the workload program knows: `http`, `tcp`, `dns`, `postgres` ...
     pub url: String,
     /// The status that is answered.
     #[serde(default)]
@@ -39,6 +40,9 @@ pub struct HttpSymptom {
     /// How it ends where no answer comes.
     #[serde(default)]
     pub outcome: Option<ProbeOutcome>,
+    /// Words that are in what the server or the system says of it.
+    #[serde(default)]
+    pub text: Option<String>,
     /// How long it takes at most.
     #[serde(default, with = "compact::optional")]
     pub within: Option<Duration>,
@@ -84,15 +88,27 @@ fn get() -> String {
     "GET".to_owned()
 }
 
-impl fmt::Display for HttpSymptom {
+impl ProbeSymptom {
+    /// What is tried: `client GET http://shop.example.test/`, `client tcp://db.example.test:5432`.
+    pub fn tries(&self) -> String {
+        let url = self.url.split('?').next().unwrap_or_default();
+        let method = if url.starts_with("http") { format!("{} ", self.method) } else { String::new() };
+        format!("{} {method}{}", self.from, if method.is_empty() { url } else { &self.url })
+    }
+}
+
+impl fmt::Display for ProbeSymptom {
     /// `client GET http://shop.example.test/ 502 within 1s`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} {}", self.from, self.method, self.url)?;
+        f.write_str(&self.tries())?;
         if let Some(status) = self.status {
             write!(f, " {status}")?;
         }
         if let Some(outcome) = self.outcome {
             write!(f, " {outcome}")?;
+        }
+        if let Some(text) = &self.text {
+            write!(f, " saying `{text}`")?;
         }
         if let Some(bytes) = self.bytes {
             write!(f, " with {bytes} bytes")?;
@@ -124,7 +140,7 @@ impl fmt::Display for PodSymptom {
 impl fmt::Display for Symptom {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Http(http) => http.fmt(f),
+            Self::Probe(probe) => probe.fmt(f),
             Self::Node(node) => write!(f, "node {} ready {}", node.node, node.ready),
             Self::Pod(pod) => pod.fmt(f),
             Self::None => f.write_str("none"),
