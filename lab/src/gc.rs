@@ -9,6 +9,7 @@ use crate::{
     ledger::{self, LeftOver},
     rigs::{Action, Engine, KindCluster, OWNED, is_owned, kinds, raze_all},
     root::Root,
+    scenario::first_place,
 };
 
 /// Takes back what is left and says what was done, a line each. A whole cluster stays; a half-made one goes.
@@ -19,6 +20,10 @@ pub async fn collect(_: &Root) -> Result<Vec<String>, LabError> {
     let _lock = ledger::lock()?;
     let engine = Engine::connect().await?;
     let mut done = sweep_machines(&engine).await?;
+    // The cluster is the first lab's of an engine.
+    if first_place() > 0 {
+        return Ok(done);
+    }
     match KindCluster::connect(&engine).await {
         Ok(rig) => {
             done.extend(sweep(&rig).await?);

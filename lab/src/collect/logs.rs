@@ -2,6 +2,7 @@
 //! server that does not work takes no log away.
 
 use futures::future::try_join_all;
+use jiff::Timestamp;
 
 use super::{Part, traffic};
 use crate::{
@@ -31,22 +32,25 @@ pub(super) fn thin(logs: &mut Files) {
     }
 }
 
-/// Collects the logs of every container of the world, and of the cluster's DNS.
-pub(super) async fn collect(live: &Live) -> Result<Part, LabError> {
+/// Collects the logs of every container of the world, and of the cluster's DNS, that has written anything since `begun`: a world
+/// that was up before in this place left its logs for a while.
+pub(super) async fn collect(live: &Live, begun: Timestamp) -> Result<Part, LabError> {
     let mut wanted: Vec<String> = live.namespaces().iter().map(|namespace| format!("{namespace}_*")).collect();
     wanted.push("kube-system_coredns-*".to_owned());
     let mut whole = Part::default();
-    for part in try_join_all(live.rig.nodes().iter().map(|node| of_node(node, &wanted))).await? {
+    for part in try_join_all(live.rig.nodes().iter().map(|node| of_node(node, &wanted, begun))).await? {
         whole.merge(part);
     }
     Ok(whole)
 }
 
-async fn of_node(node: &Node, wanted: &[String]) -> Result<Part, LabError> {
+async fn of_node(node: &Node, wanted: &[String], begun: Timestamp) -> Result<Part, LabError> {
     // /var/log/pods/<namespace>_<pod>_<uid>/<container>/<restarts>.log
     let list = format!(
-        "cd /var/log/pods && for folder in {}; do [ -d \"$folder\" ] && find \"$folder\" -name '*.log' -printf '%p\\n'; done; true",
-        wanted.join(" ")
+        "cd /var/log/pods && for folder in {}; do case $folder in kube-system_*) since=0;; *) since={};; esac; \
+         [ -d \"$folder\" ] && find \"$folder\" -name '*.log' -newermt \"@$since\" -printf '%p\\n'; done; true",
+        wanted.join(" "),
+        begun.as_second()
     );
     let text = node.shell(&list).await?;
     let mut paths: Vec<&str> = text.lines().collect();

@@ -85,7 +85,9 @@ pub async fn of_machines(machines: &Machines, begun: Timestamp, requests: usize)
     whole.merge(earlier);
     whole.merge(facts);
     let mut probes: Vec<Value> = fetched.into_iter().chain(tried.into_iter().flatten()).collect();
-    probes.iter_mut().for_each(|probe| drop(probe.as_object_mut().map(|map| map.retain(|_, value| !value.is_null()))));
+    for probe in probes.iter_mut().filter_map(Value::as_object_mut) {
+        probe.retain(|_, value| !value.is_null());
+    }
     whole.files.insert("probes.json".to_owned(), lines(&probes));
     whole.files.insert("traffic.jsonl".to_owned(), traffic::last(records, end, requests));
     let missed: Vec<Value> =

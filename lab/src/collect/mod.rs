@@ -71,7 +71,7 @@ pub async fn evidence(live: &Live, begun: Timestamp, requests: usize) -> Result<
             Ok((objects::collect(live).await?, Timestamp::now()))
         })?;
     sleep_until(again).await;
-    let (facts, mut logs) = futures::try_join!(hosts::collect(live, begun), logs::collect(live))?;
+    let (facts, mut logs) = futures::try_join!(hosts::collect(live, begun), logs::collect(live, begun))?;
     let mut whole = Part::default();
     whole.files.insert("traffic.jsonl".to_owned(), traffic::from_logs(&logs.files, &values, end, requests));
     logs::thin(&mut logs.files);

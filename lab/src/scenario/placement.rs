@@ -15,6 +15,13 @@ pub struct Placement {
 /// How many worlds can be up side by side: names for so many are answered by the cluster's DNS.
 pub const PLACES: usize = 4;
 
+/// The first place of this lab's machines. Several labs on one engine keep out of each other's way where LAB_FIRST_PLACE (and
+/// LAB_CACHE) differ: 0, 4, 8 ... The cluster is the first one's.
+pub fn first_place() -> u8 {
+    let set = std::env::var("LAB_FIRST_PLACE").ok().and_then(|text| text.parse::<u8>().ok());
+    set.unwrap_or_default().min(100)
+}
+
 impl Placement {
     /// The place of this number; the first one changes no name.
     pub fn number(index: usize) -> Self {
@@ -33,10 +40,8 @@ impl Placement {
         self.machines_at().to_string()
     }
 
-    /// Two labs on one engine keep out of each other's way where LAB_FIRST_PLACE is different: 0, 4, 8 ...
     fn machines_at(&self) -> u8 {
-        let first = std::env::var("LAB_FIRST_PLACE").ok().and_then(|text| text.parse::<u8>().ok()).unwrap_or_default();
-        self.index + first.min(100)
+        self.index + first_place()
     }
 
     /// What tells this place's names apart: empty, `-b`, `-c`.
