@@ -7,7 +7,8 @@ use tokio::process::Command;
 use crate::{LabError, rigs::Engine, root::Root};
 
 /// The images; the script of one that is made from another runs that one's first.
-const IMAGES: [&str; 11] = [
+const IMAGES: [&str; 12] = [
+    "elasticsearch-host",
     "envoy",
     "host",
     "kafka-host",
