@@ -25,7 +25,7 @@ use serde_json::json;
 use super::{Case, Cause, Finding, Lack, Proof, State, rollout, ways};
 use crate::{
     diagnosis::{Change, Fix},
-    evidence::{Citation, Fact, Hosts, Object, Outcome, Packet, Rule, Target, Verdict},
+    evidence::{Active, Citation, Fact, Hosts, Object, Outcome, Packet, Rule, Target, Verdict},
     model::{Model, is_ready},
     propagation::Mode,
     subject::Subject,
@@ -133,9 +133,9 @@ impl Looked {
 /// `None` where this cluster has no kube-proxy.
 fn runs(model: &Model<'_>, node: &str) -> Option<Runs> {
     let evidence = model.evidence;
-    if let Fact::Seen((state, cited)) = evidence.hosts.unit(node, NAME) {
+    if let Fact::Seen((unit, cited)) = evidence.hosts.unit(node, NAME) {
         let machine = evidence.machine(node);
-        let stopped = matches!(state.as_str(), "inactive" | "failed");
+        let stopped = matches!(unit.active, Active::Inactive | Active::Failed);
         return Some(if stopped { Runs::No(machine, cited) } else { Runs::Yes(machine, cited) });
     }
     let of_it = |labels: BTreeMap<&str, &str>| labels.get("k8s-app") == Some(&NAME);

@@ -3,7 +3,7 @@
 use super::{Case, Finding, Lack, State};
 use crate::{
     diagnosis::{Change, Fix},
-    evidence::{Citation, Fact, Object},
+    evidence::{Active, Citation, Fact, Object},
     model::Model,
     propagation::Mode,
     symptoms::readiness,
@@ -44,10 +44,10 @@ pub(super) enum Unit {
 /// The state of a unit of a node.
 pub(super) fn unit(model: &Model<'_>, node: &Object, unit: &str) -> Unit {
     match model.evidence.hosts.unit(node.name(), unit) {
-        Fact::Seen((state, cited)) => match state.as_str() {
-            "inactive" => Unit::Stopped(cited),
-            "failed" | "activating" | "deactivating" => Unit::Fails(cited),
-            _ => Unit::Runs(cited),
+        Fact::Seen((found, cited)) => match found.active {
+            Active::Inactive => Unit::Stopped(cited),
+            Active::Failed | Active::Activating | Active::Deactivating => Unit::Fails(cited),
+            Active::Active | Active::Reloading | Active::Maintenance => Unit::Runs(cited),
         },
         Fact::Missed(why) => Unit::Unseen(Lack::host_fact(
             node.name(),

@@ -10,52 +10,6 @@ pub struct Hosts {
     facts: BTreeMap<String, BTreeMap<String, String>>,
 }
 
-/// One row of `df -P` or `df -iP`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FileSystem {
-    /// The device, or the type for file systems without one (`tmpfs`).
-    pub device: String,
-    /// Where it is mounted.
-    pub mount_point: String,
-    /// Blocks or inodes in all; 0 where the file system has no such limit.
-    pub total: u64,
-    /// Blocks or inodes free.
-    pub free: u64,
-    /// The line in the file, from 1.
-    pub line: usize,
-}
-
-impl FileSystem {
-    /// Whether nothing is left. A file system without a limit (total 0) is never full.
-    pub fn is_full(&self) -> bool {
-        self.total > 0 && self.free == 0
-    }
-
-    /// Whether a path lies on it, judged by the mount point alone.
-    pub fn holds(&self, path: &str) -> bool {
-        let mount = self.mount_point.trim_end_matches('/');
-        path == self.mount_point || path.strip_prefix(mount).is_some_and(|rest| rest.starts_with('/'))
-    }
-}
-
-/// A listening TCP socket.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listener {
-    /// The local address as `ss` prints it: `0.0.0.0`, `*`, `[::]`, `127.0.0.1`.
-    pub address: String,
-    /// The local port.
-    pub port: u16,
-    /// The line in the file, from 1.
-    pub line: usize,
-}
-
-impl Listener {
-    /// Whether only the host (or pod) itself can connect to it.
-    pub fn is_loopback(&self) -> bool {
-        self.address.starts_with("127.") || self.address == "[::1]" || self.address == "::1"
-    }
-}
-
 /// Sums over all CPUs of `conntrack -S`.
 ///
 /// Source: net/netfilter/nf_conntrack_core.c; `drop` counts packets not let through because no entry could be made,
@@ -83,9 +37,19 @@ impl Hosts {
         self.facts.keys().map(String::as_str)
     }
 
+    /// The names of a host's facts.
+    pub fn fact_names(&self, host: &str) -> impl Iterator<Item = &str> {
+        self.facts.get(host).into_iter().flat_map(|facts| facts.keys().map(String::as_str))
+    }
+
     /// The file a fact is kept in.
     pub fn file(host: &str, fact: &str) -> String {
         format!("hosts/{host}/{fact}.txt")
+    }
+
+    /// A citation of a line of a fact.
+    pub fn cite(host: &str, fact: &str, line: usize, says: impl Into<String>) -> Citation {
+        Citation::line(&Self::file(host, fact), line, says)
     }
 
     /// The text of a fact.
@@ -94,23 +58,6 @@ impl Hosts {
             Some(text) => Fact::Seen(text),
             None => Fact::Missed("not collected".to_owned()),
         }
-    }
-
-    /// File systems as `df -P` (fact `df`) or `df -iP` (fact `df-inodes`) printed them.
-    pub fn file_systems(&self, host: &str, fact: &str) -> Fact<Vec<FileSystem>> {
-        self.parsed(host, fact, |text| {
-            let rows: Vec<FileSystem> =
-                text.lines().enumerate().filter_map(|(i, line)| file_system(i + 1, line)).collect();
-            if rows.is_empty() { Err("no file system in it") } else { Ok(rows) }
-        })
-    }
-
-    /// Listening TCP sockets as `ss -tln` printed them (with or without its header).
-    pub fn listeners(&self, host: &str, fact: &str) -> Fact<Vec<Listener>> {
-        // An empty file is a reading: nothing listens.
-        self.parsed(host, fact, |text| {
-            Ok(text.lines().enumerate().filter_map(|(i, line)| listener(i + 1, line)).collect())
-        })
     }
 
     /// A kernel setting out of `sysctl` output, with its citation.
@@ -149,7 +96,8 @@ impl Hosts {
         })
     }
 
-    fn parsed<'a, T>(
+    /// A fact as its reader understands it.
+    pub(super) fn parsed<'a, T>(
         &'a self,
         host: &str,
         fact: &str,
@@ -162,36 +110,6 @@ impl Hosts {
     }
 }
 
-/// `tmpfs  2000  2000  0  100%  /var/lib/x`; the header and rows without numbers are passed over.
-fn file_system(line: usize, text: &str) -> Option<FileSystem> {
-    let words: Vec<&str> = text.split_whitespace().collect();
-    let number = |index: usize| match *words.get(index)? {
-        "-" => Some(0),
-        word => word.parse().ok(),
-    };
-    Some(FileSystem {
-        device: (*words.first()?).to_owned(),
-        mount_point: words.get(5..)?.join(" "),
-        total: number(1)?,
-        free: number(3)?,
-        line,
-    })
-    .filter(|row| !row.mount_point.is_empty())
-}
-
-/// The first `address:port` of a line whose state, where printed, is LISTEN.
-fn listener(line: usize, text: &str) -> Option<Listener> {
-    let mut words = text.split_whitespace();
-    if !matches!(words.next()?, "LISTEN" | "tcp") && !text.contains("LISTEN") {
-        return None;
-    }
-    let (address, port) = text.split_whitespace().find_map(|word| {
-        let (address, port) = word.rsplit_once(':')?;
-        Some((address, port.parse().ok()?))
-    })?;
-    Some(Listener { address: address.to_owned(), port, line })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -200,24 +118,6 @@ mod tests {
         let mut hosts = Hosts::default();
         hosts.add(&format!("n/{fact}.txt"), text);
         hosts
-    }
-
-    #[test]
-    fn df_rows() {
-        let text = "Filesystem Inodes IUsed IFree IUse% Mounted on\ntmpfs 2000 2000 0 100% /srv/a b\n/dev/vda 9 1 8 12% /\nproc - - - - /proc\n";
-        let rows = hosts("df-inodes", text).file_systems("n", "df-inodes").seen().unwrap_or_default();
-        assert_eq!(rows.len(), 3);
-        assert!(rows[0].is_full() && rows[0].holds("/srv/a b/c") && !rows[0].holds("/srv/a bc"));
-        assert!(!rows[1].is_full() && rows[1].holds("/srv"));
-        assert!(!rows[2].is_full());
-    }
-
-    #[test]
-    fn sockets() {
-        let text = "LISTEN 0 4096 0.0.0.0:80 0.0.0.0:* users:((\"x\",pid=1,fd=3))\nLISTEN 0 1 127.0.0.1:8080 0.0.0.0:*\nLISTEN 0 9 *:9090 *:*\n";
-        let found = hosts("ss", text).listeners("n", "ss").seen().unwrap_or_default();
-        assert_eq!(found.iter().map(|l| l.port).collect::<Vec<_>>(), [80, 8080, 9090]);
-        assert_eq!(found.iter().map(Listener::is_loopback).collect::<Vec<_>>(), [false, true, false]);
     }
 
     #[test]

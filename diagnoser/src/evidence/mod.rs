@@ -2,32 +2,73 @@
 //!
 //! Every reading that a check may want is a [`Fact`]: seen, or missed for a stated reason. Missed is never read as absent.
 
+mod capture;
 mod changes;
+mod conntrack_table;
+mod conversations;
 mod coverage;
+mod file_systems;
 mod firewall;
 mod hosts;
+mod hosts_file;
+mod journal;
+mod kernel;
+mod links;
+mod listeners;
+mod load;
 mod logs;
+mod memory;
 mod objects;
+mod oom;
 mod probes;
+mod qdisc;
 mod quantity;
+mod resolv;
+mod services;
+mod sockets;
+mod tables;
+mod text;
 mod traffic;
+#[cfg(test)]
+mod trials;
+mod unit_status;
+mod unit_words;
 mod units;
 
 use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
+pub use capture::{Capture, CapturedPacket, Icmp, Payload, TcpFlags};
 pub use changes::ObjectChange;
+pub use conntrack_table::{ConntrackEntry, Flow, Pool, by_destination, pools};
+pub use conversations::Conversation;
 pub use coverage::Coverage;
+pub use file_systems::FileSystem;
 pub use firewall::{Packet, Rule, Verdict, dropped};
-pub use hosts::{ConntrackStats, FileSystem, Hosts, Listener};
+pub use hosts::{ConntrackStats, Hosts};
+pub use hosts_file::HostsEntry;
+pub use journal::{JournalLine, Since};
+pub use kernel::{KernelEvent, KernelLine};
+pub use links::{Link, LinkCounts};
+pub use listeners::Listener;
+pub use load::Load;
 pub use logs::{LogFile, Logs};
+pub use memory::Memory;
 pub use objects::{Object, Objects, selects};
+pub use oom::OomKill;
 pub use probes::{Outcome, Probe, ProbeKind, Target};
 pub(crate) use probes::{duration, lacks_own_address};
+pub use qdisc::Qdisc;
 pub use quantity::Quantity;
+pub use resolv::Resolver;
+pub use services::Services;
+pub use sockets::{Socket, SocketCounts, SocketEnd, TcpState};
+pub use tables::{Row, Table};
+pub use text::Stamp;
 pub(crate) use traffic::SIDECAR;
 pub use traffic::{RequestRecord, deepest_first};
+pub use units::{Active, Ended, Unit};
 
 use crate::subject::Subject;
 
@@ -96,6 +137,8 @@ pub struct Evidence {
     pub objects: Objects,
     /// Facts of hosts (`hosts/<host>/<fact>.txt`).
     pub hosts: Hosts,
+    /// What servers say of themselves (`services/<machine>/<name>.txt` or `.json`).
+    pub services: Services,
     /// Attempts made to observe (`probes.json`).
     pub probes: Vec<Probe>,
     /// Requests as each hop logged them (`traffic.jsonl`).
@@ -130,6 +173,8 @@ impl Evidence {
                         evidence.hosts.add(rest, text);
                     } else if let Some(rest) = name.strip_prefix("logs/") {
                         evidence.logs.add(rest, text);
+                    } else if let Some(rest) = name.strip_prefix("services/") {
+                        evidence.services.add(rest, text);
                     }
                 }
             }
