@@ -89,7 +89,8 @@ pub struct Capture {
 }
 
 impl Hosts {
-    /// A capture of a host (`tcpdump-<n>`). An empty one is a reading: nothing came that was asked for.
+    /// A capture of a host (`tcpdump-<n>`). One without packets is a reading where tcpdump's own words say that it ran; they
+    /// go to standard error, and an empty file may be that of a tcpdump that is not there.
     pub fn capture(&self, host: &str, fact: &str) -> Fact<Capture> {
         self.parsed(host, fact, parse)
     }
@@ -142,7 +143,11 @@ pub(super) fn parse(text: &str) -> Result<Capture, &'static str> {
                 && !trimmed.starts_with("tcpdump: data link");
         }
     }
-    if strange && !ran { Err("no capture in it") } else { Ok(found) }
+    match (ran, strange) {
+        (true, _) => Ok(found),
+        (false, true) => Err("no capture in it"),
+        (false, false) => Err("it is empty and does not say whether it ran"),
+    }
 }
 
 /// What stands before the addresses.
@@ -345,7 +350,7 @@ IP6 fd00::1.40000 > fd00::2.80: Flags [S], seq 100, win 64800, length 0
 
     #[test]
     fn what_is_no_reading() {
-        assert_eq!(parse(""), Ok(Capture::default()));
+        assert!(parse("").is_err());
         assert_eq!(parse("0 packets captured\n"), Ok(Capture::default()));
         assert!(parse("tcpdump: eth9: No such device exists\n").is_err());
         assert!(parse("bash: tcpdump: command not found\n").is_err());
