@@ -5,7 +5,10 @@ use std::{
     net::{IpAddr, SocketAddr},
 };
 
-use super::capture::{Capture, CapturedPacket, Icmp, Payload, TcpFlags};
+use super::{
+    capture::Capture,
+    packets::{CapturedPacket, Icmp, Payload, TcpFlags},
+};
 
 /// What was seen of one TCP connection at one place.
 #[derive(Clone, Debug, PartialEq, Eq)]

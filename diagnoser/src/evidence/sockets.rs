@@ -93,32 +93,10 @@ impl Socket {
     }
 }
 
-/// What `ss -s` counts of TCP.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct SocketCounts {
-    /// Established.
-    pub established: u64,
-    /// Closed, TIME-WAIT among them.
-    pub closed: u64,
-    /// Without a process.
-    pub orphaned: u64,
-    /// In TIME-WAIT.
-    pub time_wait: u64,
-    /// The line in the file, from 1.
-    pub line: usize,
-}
-
 impl Hosts {
     /// The TCP and UDP sockets that `ss` or `netstat` printed into `fact`. An empty file is a reading: there are none.
     pub fn sockets(&self, host: &str, fact: &str) -> Fact<Vec<Socket>> {
         self.parsed(host, fact, parse)
-    }
-
-    /// The counts of `ss -s` in `fact`.
-    pub fn socket_counts(&self, host: &str, fact: &str) -> Fact<SocketCounts> {
-        self.parsed(host, fact, |text| {
-            text::lines(text).find_map(|(line, said)| counts(line, &said)).ok_or("no counts of TCP in it")
-        })
     }
 }
 
@@ -234,25 +212,6 @@ fn process(said: &str) -> Option<(String, Option<u32>)> {
     Some((name.trim_end_matches(':').to_owned(), Some(pid)))
 }
 
-/// `TCP:   729 (estab 300, closed 427, orphaned 0, synrecv 0, timewait 69/0), ports 12`
-fn counts(line: usize, said: &str) -> Option<SocketCounts> {
-    let (_, inside) = said.trim_start().strip_prefix("TCP:")?.split_once('(')?;
-    let (inside, _) = inside.split_once(')')?;
-    let mut found = SocketCounts { line, ..SocketCounts::default() };
-    for part in inside.split(',') {
-        let (name, count) = text::word(part);
-        let count = text::leading(count)?;
-        match name {
-            "estab" => found.established = count,
-            "closed" => found.closed = count,
-            "orphaned" => found.orphaned = count,
-            "timewait" => found.time_wait = count,
-            _ => {}
-        }
-    }
-    Some(found)
-}
-
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
@@ -332,16 +291,6 @@ LISTEN     0      100               127.0.0.1:25                       *:*      
         assert!(parse("LISTEN 0 128 0.0.0.0:gopher 0.0.0.0:*\n").is_err());
         // Cut in the middle of a port: it could have been any that begins so.
         assert!(parse("LISTEN 0 128 0.0.0.0:80").is_err());
-    }
-
-    #[test]
-    fn counts_of_all() {
-        let text = "Total: 383\nTCP:   729 (estab 300, closed 427, orphaned 2, synrecv 0, timewait 69/0), ports 12\n";
-        let found = counts(2, text.lines().nth(1).unwrap()).unwrap();
-        assert_eq!((found.established, found.closed, found.orphaned, found.time_wait), (300, 427, 2, 69));
-        trials::stands(&[text], |text| {
-            text::lines(text).filter_map(|(line, said)| counts(line, &said)).collect::<Vec<_>>()
-        });
     }
 
     #[test]
