@@ -7,6 +7,7 @@
 
 pub mod causes;
 pub mod choice;
+pub mod connections;
 pub mod diagnosis;
 pub mod evidence;
 pub mod investigation;
@@ -21,6 +22,7 @@ mod sketch;
 pub mod subject;
 pub mod symptoms;
 mod telling;
+pub mod ways;
 #[cfg(test)]
 mod worlds;
 

@@ -16,6 +16,8 @@ use crate::{
 pub enum Mode {
     /// Connections are refused at once.
     Refused,
+    /// Somebody on the way, or the caller's own kernel, says that there is no way.
+    Unreachable,
     /// Packets vanish: silence until somebody's timeout.
     Silent,
     /// There is nothing to connect to: no ready endpoint.
@@ -32,6 +34,12 @@ pub enum Mode {
     Broken,
     /// It answers later than somebody waits.
     Slow,
+    /// A file system of it has no space left.
+    NoSpace,
+    /// A file system of it has no inodes left.
+    NoInodes,
+    /// The kernel kills a process of it for want of memory.
+    Killed,
     /// The name does not resolve, for whoever asks.
     Unresolved,
     /// A hop answers in place of something that refuses.
@@ -54,9 +62,11 @@ impl Mode {
             Self::Refused | Self::RelaysRefused => Self::RelaysRefused,
             Self::Silent | Self::RelaysSilent => Self::RelaysSilent,
             Self::Empty | Self::RelaysEmpty => Self::RelaysEmpty,
-            Self::Errors | Self::Broken | Self::Unresolved | Self::RelaysErrors => Self::RelaysErrors,
+            Self::Errors | Self::Broken | Self::Unresolved | Self::RelaysErrors | Self::Unreachable => {
+                Self::RelaysErrors
+            }
             Self::NotFound | Self::Rejects | Self::Slow => self,
-            Self::Down => return None,
+            Self::Down | Self::NoSpace | Self::NoInodes | Self::Killed => return None,
         })
     }
 
@@ -65,7 +75,11 @@ impl Mode {
     /// nothing of how, so every failure of a connection fits it.
     pub fn fits(self, seen: Observation) -> bool {
         match seen {
-            Observation::PodDown => self == Self::Down,
+            Observation::PodDown | Observation::UnitDown => self == Self::Down,
+            Observation::NoSpace => self == Self::NoSpace,
+            Observation::NoInodes => self == Self::NoInodes,
+            Observation::Killed => self == Self::Killed,
+            Observation::RefusedInWords => matches!(self, Self::Errors | Self::Rejects | Self::RelaysErrors),
             Observation::NodeDown => self == Self::Down,
             Observation::NoEndpoints => self == Self::Empty,
             Observation::Slow(_) => self == Self::Slow,
@@ -78,7 +92,8 @@ impl Mode {
                 Self::Broken => matches!(outcome, Outcome::Reset | Outcome::Failed),
                 Self::Unresolved => matches!(outcome, Outcome::NameNotFound | Outcome::Timeout | Outcome::Failed),
                 Self::RelaysRefused | Self::Errors | Self::RelaysErrors => outcome == Outcome::Failed,
-                Self::Down | Self::NotFound | Self::Rejects => false,
+                Self::Unreachable => matches!(outcome, Outcome::Unreachable | Outcome::Failed),
+                Self::Down | Self::NotFound | Self::Rejects | Self::NoSpace | Self::NoInodes | Self::Killed => false,
             },
             Observation::Status(status, seconds) => {
                 let at_once = seconds.is_none_or(|seconds| seconds < AT_ONCE);
@@ -94,6 +109,7 @@ impl Mode {
                     Self::NotFound => matches!(status, 404 | 410),
                     Self::Rejects => (400..499).contains(&status) && !matches!(status, 404 | 410),
                     Self::Refused | Self::Silent | Self::Empty | Self::Down | Self::Broken | Self::Unresolved => false,
+                    Self::Unreachable | Self::NoSpace | Self::NoInodes | Self::Killed => false,
                 }
             }
         }
@@ -154,8 +170,9 @@ fn carry(model: &Model<'_>, dependent: &Subject, relation: Relation, mode: Mode)
 pub fn explains(model: &Model<'_>, effects: &[(Subject, Mode)], symptom: &Symptom) -> bool {
     let inside: Vec<(Subject, Mode)> =
         effects.iter().filter(|(subject, _)| symptom.scope.contains(subject)).cloned().collect();
-    // What befalls one kind of request is seen by that kind and no other.
-    let itself = inside.iter().any(|(subject, mode)| subject.is("request") && mode.fits(symptom.at_its_origin()));
+    // What befalls one kind of request, or one connection, is seen by it and no other.
+    let own = |subject: &Subject| subject.is("request") || symptom.connection.as_ref() == Some(subject);
+    let itself = inside.iter().any(|(subject, mode)| own(subject) && mode.fits(symptom.at_its_origin()));
     itself
         || !inside.is_empty()
             && propagate(model, &inside)

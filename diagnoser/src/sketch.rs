@@ -21,6 +21,13 @@
 //! earlier deployment/shop/web 1  spec.containers[0].image=x:1    (the template of revision 1: that of the workload above with these
 //!                      fields; `null` is none. Of a StatefulSet or DaemonSet a ControllerRevision)
 //! file hosts/n1/ip-route.txt | a line | another            (any file)
+//! machine client 10.80.1.10/24 [10.80.2.1/24 ...] [via 10.80.1.1] [listens 0.0.0.0:80 ...]    (a machine on which all is well:
+//!                      interfaces eth0, eth1 ..., routes, no packet filter; each of its files can be replaced or taken away)
+//! route client 10.9.0.0/16 via 10.80.1.7 dev eth0          (one route more, or `- ROUTE` one less, as `ip route` prints it)
+//! filter router forward tcp dport 80 drop                  (one rule more of a hook, as nft prints it; `policy drop` for the hook's)
+//! unit app nginx inactive                                  (what `systemctl status` says of a unit)
+//! probe host/client -> tcp://app.example.test:80  timeout in 3s  [at 10.80.2.10:80]  [says words of the error]
+//! without hosts/router/nft.txt                             (a file that was not collected after all)
 //! missed events forbidden                                  (everything else counts as listed)
 //! => CAUSE SUBJECT [CAUSE SUBJECT ...]   |   => unknown [lacks WHAT]   |   => healthy
 //! ```

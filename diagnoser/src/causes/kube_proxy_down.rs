@@ -190,7 +190,7 @@ fn leads_astray(model: &Model<'_>, service: &Object, node: &str, callers: &BTree
     };
     for port in service.list("/spec/ports").iter().filter_map(|port| port["port"].as_u64()?.try_into().ok()) {
         let Some(destination) = service.text("/spec/clusterIP").and_then(|ip| ip.parse().ok()) else { continue };
-        let packet = Packet { source: None, destination, port };
+        let packet = Packet::tcp(None, destination, port);
         let mut first = rules
             .iter()
             .filter(|rule| rule.table.ends_with(" nat") && rule.chain == "KUBE-SERVICES" && rule.names(destination));

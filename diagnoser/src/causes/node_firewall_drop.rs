@@ -77,7 +77,7 @@ fn examine(model: &Model<'_>, node: &str, ways: &Ways<'_>) -> Finding {
     };
     for (caller, pod, port) in ways {
         let Some(destination) = ways::address(pod) else { continue };
-        let packet = Packet { source: ways::address(caller), destination, port: *port };
+        let packet = Packet::tcp(ways::address(caller), destination, *port);
         let rule = ["prerouting", "forward"].into_iter().find_map(|hook| dropped(&rules, hook, packet));
         // A rule that no packet ever met harms nobody; a chain that other rules lead to may carry out a policy.
         if let Some(rule) =

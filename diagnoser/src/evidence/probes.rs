@@ -15,6 +15,24 @@ pub enum ProbeKind {
     Tcp,
     /// A name look-up.
     Dns,
+    /// A statement sent to PostgreSQL.
+    Postgres,
+    /// A record sent to Kafka.
+    Kafka,
+    /// A document sent to MongoDB.
+    Mongodb,
+    /// A log-in by SSH.
+    Ssh,
+    /// Something else.
+    #[serde(other)]
+    Other,
+}
+
+impl ProbeKind {
+    /// Whether its answer is an HTTP status, or the connection itself.
+    pub fn is_plain(self) -> bool {
+        matches!(self, Self::Http | Self::Tcp | Self::Dns)
+    }
 }
 
 /// How it ended.
@@ -35,8 +53,43 @@ pub enum Outcome {
     NameNotFound,
     /// No route, or told so by a router.
     Unreachable,
-    /// It failed and the prober did not say how.
+    /// It failed and the prober did not say how; or the one that was asked refused it in words.
+    #[serde(other)]
     Failed,
+}
+
+impl Outcome {
+    /// What the words of an operating system or a client mean (strerror(3)), where they are about a connection.
+    pub fn from_words(text: &str) -> Option<Self> {
+        const WORDS: [(&str, Outcome); 12] = [
+            ("connection refused", Outcome::Refused),
+            ("connection reset", Outcome::Reset),
+            ("broken pipe", Outcome::Reset),
+            ("timed out", Outcome::Timeout),
+            ("timeout", Outcome::Timeout),
+            ("no route to host", Outcome::Unreachable),
+            ("host is unreachable", Outcome::Unreachable),
+            ("network is unreachable", Outcome::Unreachable),
+            ("name or service not known", Outcome::NameNotFound),
+            ("could not resolve", Outcome::NameNotFound),
+            ("failure in name resolution", Outcome::NameNotFound),
+            ("no such host", Outcome::NameNotFound),
+        ];
+        let text = text.to_ascii_lowercase();
+        WORDS.iter().find(|(words, _)| text.contains(words)).map(|(_, outcome)| *outcome)
+    }
+
+    /// What a class of errors is called in logs of requests: `refused: ...`, `timeout`.
+    pub fn from_class(error: &str) -> Option<Self> {
+        Some(match error.split([':', ' ']).next()? {
+            "timeout" => Self::Timeout,
+            "refused" => Self::Refused,
+            "reset" => Self::Reset,
+            "dns" | "name-not-found" => Self::NameNotFound,
+            "unreachable" => Self::Unreachable,
+            _ => return None,
+        })
+    }
 }
 
 /// What a probe aimed at.
@@ -46,8 +99,12 @@ pub enum Target {
     Object(Subject, Option<u16>),
     /// A URL: its host and the whole text.
     Url {
-        /// Host name or address, without port.
+        /// What stands before `://`: `http`, `tcp`, `postgres`.
+        scheme: String,
+        /// Host name or address, without port; of several the first.
         host: String,
+        /// The port, where it names one or the scheme has one.
+        port: Option<u16>,
         /// The path, from `/`.
         path: String,
     },
@@ -58,10 +115,16 @@ pub enum Target {
 impl Target {
     /// Reads the form of `probes.json`.
     pub fn parse(text: &str) -> Self {
-        if let Some((_, rest)) = text.split_once("://") {
+        if let Some((scheme, rest)) = text.split_once("://") {
             let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-            let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
-            return Self::Url { host: host.to_owned(), path: format!("/{path}") };
+            let authority = authority.split(['?', '#']).next().unwrap_or_default();
+            let authority = authority.rsplit_once('@').map_or(authority, |(_, authority)| authority);
+            let (host, port) = host_and_port(authority.split(',').next().unwrap_or_default());
+            if scheme == "dns" {
+                return Self::Name(host.to_owned());
+            }
+            let (scheme, port) = (scheme.to_ascii_lowercase(), port.or_else(|| port_of(scheme)));
+            return Self::Url { scheme, host: host.to_owned(), port, path: format!("/{path}") };
         }
         let (object, port) = match text.rsplit_once(':') {
             Some((object, port)) => (object, port.parse().ok()),
@@ -82,6 +145,30 @@ impl Target {
             Self::Object(..) => None,
         }
     }
+}
+
+/// `db:5432`, `db`, `[::1]:80`, `::1`.
+pub(crate) fn host_and_port(authority: &str) -> (&str, Option<u16>) {
+    if let Some((host, rest)) = authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        return (host, rest.strip_prefix(':').and_then(|port| port.parse().ok()));
+    }
+    match authority.rsplit_once(':') {
+        Some((host, port)) if !host.contains(':') => (host, port.parse().ok()),
+        _ => (authority, None),
+    }
+}
+
+/// The port that a scheme means (IANA).
+fn port_of(scheme: &str) -> Option<u16> {
+    Some(match scheme.to_ascii_lowercase().as_str() {
+        "http" => 80,
+        "https" => 443,
+        "postgres" | "postgresql" => 5432,
+        "kafka" => 9092,
+        "mongodb" => 27017,
+        "ssh" => 22,
+        _ => return None,
+    })
 }
 
 /// One attempt.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
-use super::{EvidenceError, json_error};
+use super::{EvidenceError, Outcome, json_error};
 use crate::subject::Subject;
 
 /// One request as one hop saw it.
@@ -40,6 +40,12 @@ pub struct RequestRecord {
     /// The pod that logged it, `namespace/name`.
     #[serde(default)]
     pub pod: Option<String>,
+    /// The machine that logged it, where it was none of a pod: `host/client`.
+    #[serde(default)]
+    pub from: Option<Subject>,
+    /// How it ended, where that is no HTTP status: `answered` as it was meant to be.
+    #[serde(default)]
+    pub outcome: Option<Outcome>,
     /// What went wrong, in this hop's words.
     #[serde(default)]
     pub error: Option<String>,
@@ -85,12 +91,18 @@ impl RequestRecord {
     /// Whether this hop saw it fail: a server's error, a status by which a proxy notes that its client hung up (499), none, or
     /// a 4xx that nobody meant.
     pub fn failed(&self) -> bool {
-        self.unexpected || self.status.is_none_or(|status| status >= 499 || status == 0)
+        self.unexpected || !self.answered() && self.status.is_none_or(|status| status >= 499 || status == 0)
+    }
+
+    /// Whether something other than an HTTP request was answered as it was meant to be.
+    fn answered(&self) -> bool {
+        self.status.is_none_or(|status| status == 0)
+            && matches!(self.outcome, Some(Outcome::Answered | Outcome::Connected))
     }
 
     /// Whether it was answered as its client wanted.
     pub fn succeeded(&self) -> bool {
-        self.status.is_some_and(is_good)
+        self.answered() || self.status.is_some_and(is_good)
     }
 
     /// Whether it was refused for what it is (4xx).

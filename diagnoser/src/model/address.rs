@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::Machines;
 use crate::{evidence::Evidence, subject::Subject};
 
 /// Known addresses and the names of Services.
@@ -11,7 +12,7 @@ pub(super) struct Addresses {
 }
 
 impl Addresses {
-    pub(super) fn new(evidence: &Evidence) -> Self {
+    pub(super) fn new(evidence: &Evidence, machines: &Machines) -> Self {
         let mut by_ip = BTreeMap::new();
         let mut services = BTreeMap::new();
         let mut add = |ip: Option<&str>, subject: &Subject| {
@@ -35,6 +36,12 @@ impl Addresses {
                 add(ingress["ip"].as_str(), service.subject());
             }
             services.insert((service.namespace().to_owned(), service.name().to_owned()), service.subject().clone());
+        }
+        // What is the address of an object already stays that.
+        for host in machines.hosts() {
+            for (address, _) in machines.addresses(host).filter(|(a, _)| machines.owner(*a).is_some()) {
+                by_ip.entry(address.to_string()).or_insert_with(|| evidence.machine(host));
+            }
         }
         Self { by_ip, services }
     }

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::{Edge, Model, Relation, address::Addresses, dns, workload};
+use super::{Edge, Machines, Model, Relation, address::Addresses, dns, workload};
 use crate::{
+    connections,
     evidence::{Citation, Evidence, Object, Outcome, ProbeKind, Target, selects},
     policy::{self, Direction},
     subject::Subject,
@@ -17,7 +18,9 @@ pub(super) fn build(evidence: &Evidence) -> Model<'_> {
         evidence,
         dependencies: BTreeMap::new(),
         dependents: BTreeMap::new(),
-        addresses: Addresses::new(evidence),
+        addresses: Addresses::new(evidence, &Machines::new(evidence)),
+        machines: Machines::new(evidence),
+        connections: Vec::new(),
     };
     for pod in evidence.objects.of_kind("pod") {
         model.add_pod(pod);
@@ -37,6 +40,8 @@ pub(super) fn build(evidence: &Evidence) -> Model<'_> {
     model.add_names();
     model.add_connections();
     model.add_resolvers();
+    model.connections = connections::of(&model);
+    model.add_machines();
     for edges in model.dependencies.values_mut() {
         edges.sort_by(|a, b| (&a.to, a.relation).cmp(&(&b.to, b.relation)));
         edges.dedup_by(|a, b| a.to == b.to && a.relation == b.relation);
@@ -181,6 +186,28 @@ impl Model<'_> {
                 }
             }
         }
+    }
+}
+
+impl Model<'_> {
+    /// What machines' connections lead to: the name, the connection itself, and whoever opens it to serve others.
+    fn add_machines(&mut self) {
+        let connections = std::mem::take(&mut self.connections);
+        for connection in &connections {
+            let Some(cited) = connection.attempts.last().map(|attempt| attempt.cited.clone()) else { continue };
+            let subject = connection.subject();
+            for host in connection.hosts(self) {
+                self.add(&subject, &host, Relation::RoutesTo, cited.clone());
+                if let Some(name) = connection.name() {
+                    self.add(&name, &host, Relation::RoutesTo, cited.clone());
+                }
+            }
+            // A client is nobody's server, and what was tried by hand is nobody's need.
+            if let Some(from) = connection.from.as_ref().filter(|_| connection.serves) {
+                self.add(from, &subject, Relation::ConnectsTo, cited);
+            }
+        }
+        self.connections = connections;
     }
 }
 

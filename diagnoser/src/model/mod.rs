@@ -4,6 +4,7 @@ mod address;
 mod build;
 mod dns;
 mod endpoints;
+mod machines;
 mod workload;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,9 +12,11 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(crate) use build::{addresses_in, settings};
 pub use dns::{Resolver, resolver};
 pub use endpoints::Endpoint;
+pub use machines::{Machines, Meaning};
 pub use workload::{has_just_restarted, is_down, is_ready, is_restarting, is_running};
 
 use crate::{
+    connections::Connection,
     evidence::{Citation, Evidence, Object, selects},
     subject::Subject,
 };
@@ -25,7 +28,7 @@ pub enum Relation {
     RoutesTo,
     /// A Service forwards to a pod it selects, and to the workload whose pods it selects, whether or not there are any.
     ForwardsTo,
-    /// A pod opens connections to the other.
+    /// A pod, or what serves on a machine, opens connections to the other.
     ConnectsTo,
     /// A pod runs on a node.
     RunsOn,
@@ -55,12 +58,20 @@ pub struct Model<'e> {
     dependencies: BTreeMap<Subject, Vec<Edge>>,
     dependents: BTreeMap<Subject, Vec<(Subject, Relation)>>,
     addresses: address::Addresses,
+    /// The machines, by their addresses.
+    pub machines: Machines,
+    connections: Vec<Connection>,
 }
 
 impl<'e> Model<'e> {
     /// Builds the graph.
     pub fn new(evidence: &'e Evidence) -> Self {
         build::build(evidence)
+    }
+
+    /// Everything that was attempted from machines, each way once.
+    pub fn connections(&self) -> &[Connection] {
+        &self.connections
     }
 
     /// What a subject depends on, directly.

@@ -53,6 +53,9 @@ struct Sheet {
     traffic: Vec<Value>,
     nodes: BTreeSet<String>,
     namespaces: BTreeSet<String>,
+    /// Machines, each with the rules of its packet filter by hook.
+    machines: BTreeMap<String, Vec<(String, String)>>,
+    without: Vec<String>,
 }
 
 /// The evidence folder of a sketch.
@@ -148,6 +151,28 @@ impl Sheet {
                 self.files.insert(format!("hosts/{host}/conntrack.txt"), stats(words[8]));
                 self.nodes.insert(host.to_owned());
             }
+            "machine" => self.machine(words)?,
+            "route" => {
+                let routes = self.files.get_mut(&format!("hosts/{}/ip-route.txt", words[1]))?;
+                let route = words[2..].join(" ");
+                match route.strip_prefix("- ") {
+                    Some(route) => *routes = routes.replace(&format!("{route}\n"), ""),
+                    None => routes.push_str(&format!("{route}\n")),
+                }
+            }
+            "filter" => {
+                let rules = self.machines.get_mut(words[1])?;
+                rules.push((words[2].to_owned(), words[3..].join(" ")));
+            }
+            "unit" => {
+                let text = format!(
+                    "* {0}.service - {0}\n     Active: {1} since Thu 2026-01-01 11:59:00 UTC; 1min ago\n",
+                    words[2],
+                    words[3..].join(" ")
+                );
+                self.files.insert(format!("hosts/{}/systemctl-{}.txt", words[1], words[2]), text);
+            }
+            "without" => self.without.push(words[1].to_owned()),
             "probe" => self.probe(words)?,
             "set" => {
                 let fields = fields(line)?;
@@ -263,19 +288,79 @@ impl Sheet {
         let arrow = words.iter().position(|word| *word == "->");
         let from = arrow.map(|at| words[at - 1]).filter(|from| *from != "client");
         let rest = &words[arrow.map_or(1, |at| at + 1)..];
+        let says = rest.iter().position(|word| *word == "says");
+        let text = says.map(|at| rest[at + 1..].join(" "));
+        let rest = &rest[..says.unwrap_or(rest.len())];
+        let at = rest.iter().position(|word| *word == "at");
+        let address = at.and_then(|at| rest.get(at + 1));
+        let rest = &rest[..at.unwrap_or(rest.len())];
         let (target, outcome) = (*rest.first()?, *rest.get(1)?);
         let seconds = rest.last()?.strip_suffix("ms").map_or_else(
             || rest.last()?.strip_suffix('s')?.parse::<f64>().ok(),
             |ms| Some(ms.parse::<f64>().ok()? / 1000.0),
         )?;
-        let kind = if target.contains("://") { "http" } else { "tcp" };
+        let kind = target.split_once("://").map_or("tcp", |(scheme, _)| scheme);
         let mut probe = json!({"kind": kind, "from": from, "target": target, "seconds": seconds, "time": COLLECTED});
+        (probe["address"], probe["text"]) = (json!(address), json!(text));
         match outcome.parse::<u16>() {
             Ok(status) => (probe["outcome"], probe["status"]) = (json!("answered"), json!(status)),
             Err(_) => probe["outcome"] = json!(outcome),
         }
         self.probes.push(probe);
         Some(())
+    }
+
+    /// A machine on which all is well.
+    fn machine(&mut self, words: &[&str]) -> Option<()> {
+        let name = words[1];
+        let nets: Vec<ipnet::IpNet> = words[2..].iter().map_while(|word| word.parse().ok()).collect();
+        let mut addr = "1: lo: <LOOPBACK,UP,LOWER_UP> mtu 65536\n    inet 127.0.0.1/8 scope host lo\n".to_owned();
+        let mut routes = after(words, "via").map(|via| format!("default via {via} dev eth0\n")).unwrap_or_default();
+        for (i, net) in nets.iter().enumerate() {
+            addr += &format!(
+                "{}: eth{i}: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500\n    inet {net} scope global eth{i}\n",
+                i + 2
+            );
+            routes += &format!("{} dev eth{i} proto kernel scope link src {}\n", net.trunc(), net.addr());
+        }
+        let sockets = words.windows(2).filter(|pair| pair[0] == "listens");
+        let sockets: String = sockets.map(|pair| format!("LISTEN 0 4096 {} 0.0.0.0:*\n", pair[1])).collect();
+        let rules = "0:\tfrom all lookup local\n32766:\tfrom all lookup main\n32767:\tfrom all lookup default\n";
+        let sysctl = "net.ipv4.ip_forward = 1\nnet.ipv4.conf.all.rp_filter = 0\n".to_owned()
+            + &(0..nets.len()).map(|i| format!("net.ipv4.conf.eth{i}.rp_filter = 0\n")).collect::<String>();
+        let facts = [
+            ("ip-addr", addr),
+            ("ip-route", routes),
+            ("ip-rule", rules.to_owned()),
+            ("ss", sockets),
+            ("sysctl", sysctl),
+        ];
+        for (fact, text) in facts {
+            self.files.insert(format!("hosts/{name}/{fact}.txt"), text);
+        }
+        self.machines.insert(name.to_owned(), vec![]);
+        Some(())
+    }
+
+    /// The packet filters of the machines, and what was not collected after all.
+    fn finish_machines(&mut self) {
+        for (name, rules) in std::mem::take(&mut self.machines) {
+            let mut text = "table inet filter {\n".to_owned();
+            for hook in ["input", "forward", "output", "prerouting", "postrouting"] {
+                let own: Vec<&String> = rules.iter().filter(|(of, _)| of == hook).map(|(_, rule)| rule).collect();
+                if own.is_empty() {
+                    continue;
+                }
+                let policy = if own.iter().any(|rule| *rule == "policy drop") { "drop" } else { "accept" };
+                text += &format!("\tchain {hook} {{\n\t\ttype filter hook {hook} priority filter; policy {policy};\n");
+                own.iter().filter(|rule| **rule != "policy drop").for_each(|rule| text += &format!("\t\t{rule}\n"));
+                text += "\t}\n";
+            }
+            self.files.entry(format!("hosts/{name}/nft.txt")).or_insert(text + "}\n");
+        }
+        for file in std::mem::take(&mut self.without) {
+            self.files.remove(&file);
+        }
     }
 
     /// Records of one request, or of several like it.
@@ -305,6 +390,9 @@ impl Sheet {
     }
 
     fn finish(mut self) -> BTreeMap<String, String> {
+        let only_machines = self.objects.is_empty() && !self.machines.is_empty();
+        self.nodes.retain(|node| !self.machines.contains_key(node));
+        self.finish_machines();
         let slices = self.slices();
         self.objects.extend(slices);
         let known: BTreeSet<String> = self
@@ -323,8 +411,8 @@ impl Sheet {
         }
         let hidden: BTreeSet<&str> = self.missed.iter().filter_map(|missed| missed["what"].as_str()).collect();
         self.objects.retain(|object| !hidden.contains(plural(object["kind"].as_str().unwrap_or_default()).as_str()));
-        let listed: BTreeMap<&str, u64> =
-            LISTED.iter().filter(|kind| !hidden.contains(**kind)).map(|kind| (*kind, 0)).collect();
+        let listed = LISTED.iter().filter(|kind| !only_machines && !hidden.contains(**kind));
+        let listed: BTreeMap<&str, u64> = listed.map(|kind| (*kind, 0)).collect();
         let mut files = self.files;
         if !self.traffic.is_empty() {
             self.traffic.sort_by_key(|record| record["time"].as_str().map(str::to_owned));

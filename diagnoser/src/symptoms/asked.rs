@@ -27,7 +27,9 @@ impl Asked {
     /// What a probe asks for, where it goes by a name.
     pub fn from_probe(probe: &Probe) -> Option<Self> {
         match probe.target() {
-            Target::Url { host, path } if host.parse::<std::net::IpAddr>().is_err() => {
+            Target::Url { scheme, host, path, .. }
+                if scheme.starts_with("http") && host.parse::<std::net::IpAddr>().is_err() =>
+            {
                 Some(Self::new(probe.method.as_deref().unwrap_or("GET"), &host, &path))
             }
             _ => None,

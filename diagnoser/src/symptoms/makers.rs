@@ -50,6 +50,7 @@ pub(super) fn refused(model: &Model<'_>) -> Vec<Symptom> {
         scope: model.closure([workload.subject().clone()], |_, _| true),
         origin: None,
         user: false,
+        connection: None,
     });
     symptoms.collect()
 }

@@ -34,6 +34,16 @@ pub enum Observation {
     Failed(Outcome),
     /// An HTTP answer that says something is wrong, and how long it took in seconds.
     Status(u16, Option<f64>),
+    /// The one that was asked answered, in words of its own protocol, that it will not.
+    RefusedInWords,
+    /// A service of a machine that should run and does not.
+    UnitDown,
+    /// A file system without space.
+    NoSpace,
+    /// A file system on which no file can be made for want of inodes.
+    NoInodes,
+    /// The kernel killed a process for want of memory.
+    Killed,
     /// A pod that should serve and does not.
     PodDown,
     /// A Service in use with nothing ready behind it.
@@ -47,7 +57,7 @@ pub enum Observation {
 /// One thing that is wrong.
 #[derive(Clone, Debug)]
 pub struct Symptom {
-    /// `probe-1`, `requests-1`, `slow-1`, `down-1`, `no-endpoints-1`, `node-1`.
+    /// `probe-1`, `requests-1`, `slow-1`, `down-1`, `no-endpoints-1`, `node-1`, `unit-1`, `full-1`, `killed-1`.
     pub id: String,
     /// What suffers: the name or Service that was asked, the pod.
     pub subject: Subject,
@@ -65,6 +75,8 @@ pub struct Symptom {
     pub origin: Option<Origin>,
     /// Whether a user or client of the system sees it, as against a state inside.
     pub user: bool,
+    /// The connection of a machine that suffers, where it is one; see [`crate::connections`].
+    pub connection: Option<Subject>,
 }
 
 impl Symptom {

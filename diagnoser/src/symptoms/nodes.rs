@@ -54,6 +54,7 @@ pub(super) fn down_nodes(model: &Model<'_>) -> Vec<Symptom> {
             scope: model.closure([node.subject().clone()], |_, _| true),
             origin: None,
             user: false,
+            connection: None,
         });
     }
     found

@@ -46,6 +46,7 @@ pub(super) fn down_pods(model: &Model<'_>) -> Vec<Symptom> {
             scope: model.closure([pod.subject().clone()], |_, _| true),
             origin: None,
             user: false,
+            connection: None,
         });
     }
     found
@@ -97,6 +98,7 @@ pub(super) fn empty_services(model: &Model<'_>) -> Vec<Symptom> {
             scope: model.closure([service.subject().clone()], |_, edge| edge.relation != Relation::ConnectsTo),
             origin: None,
             user: false,
+            connection: None,
         });
     }
     found

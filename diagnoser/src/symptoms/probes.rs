@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::{Asked, Observation, Symptom, alike, origin};
 use crate::{
+    connections,
     evidence::{Object, Outcome, Probe, ProbeKind, Target},
     model::{Edge, Model, Relation},
     policy::container_port,
@@ -13,7 +14,7 @@ use crate::{
 };
 
 /// Who suffers, by which kind of probe, of what, and how it fails.
-type Group = (Subject, ProbeKind, String, String);
+type Group = (Subject, Option<Subject>, ProbeKind, String, String);
 
 /// One symptom for each target, kind and way of failing; what `requests` show already is added to theirs.
 pub(super) fn symptoms(model: &Model<'_>, requests: &mut [Symptom]) -> Vec<Symptom> {
@@ -23,16 +24,25 @@ pub(super) fn symptoms(model: &Model<'_>, requests: &mut [Symptom]) -> Vec<Sympt
         let what = format!("{} {}", probe.method.as_deref().unwrap_or_default(), probe.target);
         if probe.failed() && still_fails(model, probe) {
             let how = probe.status.map_or_else(|| probe.outcome.to_string(), |status| status.to_string());
-            groups.entry((subject, probe.kind, what, how)).or_default().push((index, probe));
+            groups
+                .entry((subject, connections::of_probe(model, probe), probe.kind, what, how))
+                .or_default()
+                .push((index, probe));
         }
     }
     let mut found: Vec<Symptom> = Vec::new();
-    for ((subject, _, _, _), probes) in groups {
+    for ((subject, connection, _, _, _), probes) in groups {
         let (index, first) = probes[0];
         let seen = match (first.outcome, first.status) {
+            _ if connection.is_some() => connections::seen_by_probe(first),
             (Outcome::Answered, Some(status)) => Observation::Status(status, first.seconds),
             (outcome, _) => Observation::Failed(outcome),
         };
+        let known = requests.iter_mut().find(|s| connection.is_some() && s.connection == connection);
+        if let Some(known) = known.filter(|known| alike(known.seen, seen)) {
+            known.evidence.push(first.cite(index));
+            continue;
+        }
         let path = match first.target() {
             Target::Url { path, .. } => Some(path),
             _ => None,
@@ -48,7 +58,9 @@ pub(super) fn symptoms(model: &Model<'_>, requests: &mut [Symptom]) -> Vec<Sympt
                 continue;
             }
         }
-        let mut scope = if path.is_some() {
+        let mut scope = if let Some(connection) = &connection {
+            connections::scope(model, connection)
+        } else if path.is_some() {
             origin::scope(model, &subject, None, first.from.as_ref(), Asked::from_probe(first).as_ref())
         } else {
             connection_scope(model, &subject, first.from.as_ref())
@@ -66,6 +78,7 @@ pub(super) fn symptoms(model: &Model<'_>, requests: &mut [Symptom]) -> Vec<Sympt
             scope,
             origin: None,
             user: true,
+            connection,
         });
     }
     found.sort_by_key(|symptom| symptom.id.trim_start_matches("probe-").parse::<usize>().unwrap_or_default());
@@ -93,7 +106,8 @@ fn suffering(model: &Model<'_>, probe: &Probe) -> Option<Subject> {
             Some(from) if model.object(&service).is_some() => uses(model, from, &service).then_some(service),
             _ => Some(service),
         },
-        Target::Object(..) => None,
+        // Of machines nothing is known but what was tried, which is taken at its word.
+        Target::Object(..) => Some(Subject::global("host", &connections::named(model, probe)?)),
     }
 }
 

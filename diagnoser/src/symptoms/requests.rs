@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Asked, Observation, Origin, Symptom, origin};
 use crate::{
+    connections,
     evidence::{Citation, Outcome, RequestRecord},
     model::Model,
     subject::Subject,
@@ -14,12 +15,15 @@ const WINDOW: usize = 10;
 
 /// One symptom for each kind of request (method and path) that fails now.
 pub(super) fn symptoms(model: &Model<'_>) -> Vec<Symptom> {
-    let mut kinds: BTreeMap<(String, String), Vec<(usize, &RequestRecord)>> = BTreeMap::new();
+    let mut kinds: BTreeMap<(String, Option<Subject>, String), Vec<(usize, &RequestRecord)>> = BTreeMap::new();
     for (index, record) in outermost(model) {
-        kinds.entry((record.hop.clone(), record.what())).or_default().push((index, record));
+        kinds
+            .entry((record.hop.clone(), connections::of_record(record), record.what()))
+            .or_default()
+            .push((index, record));
     }
     let mut found = Vec::new();
-    for ((_, what), mut records) in kinds {
+    for ((_, connection, what), mut records) in kinds {
         records.sort_by_key(|(index, record)| (record.time, record.id.clone(), *index));
         let window = &records[records.len().saturating_sub(WINDOW)..];
         let mut failing: Vec<(usize, &RequestRecord)> =
@@ -36,7 +40,10 @@ pub(super) fn symptoms(model: &Model<'_>) -> Vec<Symptom> {
         let since = since(&records, now == window.len());
         let origin = Origin::of(model, failing.iter().map(|(_, record)| *record), RequestRecord::failed);
         let asked = Asked::from_record(last);
-        let mut scope = origin::scope(model, &subject, origin.as_ref(), last.pod().as_ref(), asked.as_ref());
+        let mut scope = match &connection {
+            Some(connection) => connections::scope(model, connection),
+            None => origin::scope(model, &subject, origin.as_ref(), last.pod().as_ref(), asked.as_ref()),
+        };
         scope.extend(asked.map(|asked| asked.subject()));
         found.push(Symptom {
             id: format!("requests-{}", found.len() + 1),
@@ -54,6 +61,7 @@ pub(super) fn symptoms(model: &Model<'_>) -> Vec<Symptom> {
             scope,
             origin,
             user: true,
+            connection,
         });
     }
     found
@@ -136,21 +144,12 @@ pub(crate) fn observation(record: &RequestRecord) -> Observation {
     if let Some(status) = record.status.filter(|status| *status > 0) {
         return Observation::Status(status, record.seconds);
     }
+    if record.from.is_some() {
+        return connections::seen(record);
+    }
     let error = record.error.as_deref().unwrap_or_default();
-    let starts = |word: &str| error.split([':', ' ']).next() == Some(word);
-    Observation::Failed(if starts("timeout") {
-        Outcome::Timeout
-    } else if starts("refused") {
-        Outcome::Refused
-    } else if starts("reset") {
-        Outcome::Reset
-    } else if starts("dns") {
-        Outcome::NameNotFound
-    } else if starts("unreachable") {
-        Outcome::Unreachable
-    } else {
-        Outcome::Failed
-    })
+    let told = record.outcome.filter(|outcome| !matches!(outcome, Outcome::Answered | Outcome::Connected));
+    Observation::Failed(Outcome::from_class(error).or(told).unwrap_or(Outcome::Failed))
 }
 
 /// Whether two observations are the same answer, whatever it took.
@@ -198,6 +197,11 @@ pub(crate) fn words(seen: Observation) -> String {
         Observation::Status(status, Some(seconds)) => format!("{status} in {}", duration(seconds)),
         Observation::Status(status, None) => status.to_string(),
         Observation::Failed(outcome) => outcome.to_string(),
+        Observation::RefusedInWords => "refused in words".to_owned(),
+        Observation::UnitDown => "does not run".to_owned(),
+        Observation::NoSpace => "no space left".to_owned(),
+        Observation::NoInodes => "no inodes left".to_owned(),
+        Observation::Killed => "killed for want of memory".to_owned(),
         Observation::PodDown => "not ready".to_owned(),
         Observation::NoEndpoints => "no ready endpoint".to_owned(),
         Observation::NodeDown => "not ready".to_owned(),

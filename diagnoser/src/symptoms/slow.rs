@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 
 use super::{Asked, Observation, Origin, Symptom, origin, requests, steady};
 use crate::{
+    connections,
     evidence::{Citation, RequestRecord, duration},
     model::Model,
+    subject::Subject,
 };
 
 /// Late is so many times the median ...
@@ -22,14 +24,14 @@ const ONE_HOP: f64 = 0.6;
 
 /// One symptom for each kind of request of which a share is late.
 pub(super) fn symptoms(model: &Model<'_>) -> Vec<Symptom> {
-    let mut kinds: BTreeMap<String, Vec<&RequestRecord>> = BTreeMap::new();
+    let mut kinds: BTreeMap<(String, Option<Subject>), Vec<&RequestRecord>> = BTreeMap::new();
     let mut lines: BTreeMap<*const RequestRecord, usize> = BTreeMap::new();
     for (line, record) in requests::outermost(model) {
         lines.insert(std::ptr::from_ref(record), line);
-        kinds.entry(record.what()).or_default().push(record);
+        kinds.entry((record.what(), connections::of_record(record))).or_default().push(record);
     }
     let mut found = Vec::new();
-    for (what, records) in kinds {
+    for ((what, _), records) in kinds {
         let well: Vec<&RequestRecord> = steady(records).into_iter().filter(|record| record.succeeded()).collect();
         let Some(median) = median(well.iter().filter_map(|record| record.seconds)) else { continue };
         let bound = (TIMES * median).max(SECONDS);
@@ -76,16 +78,20 @@ pub(super) fn symptoms(model: &Model<'_>) -> Vec<Symptom> {
                 .map(|line| Citation::line("traffic.jsonl", line + 1, format!("{what} took {}", duration(typical))))
                 .into_iter()
                 .collect(),
-            scope: origin::scope(
-                model,
-                &subject,
-                origin.as_ref(),
-                last.pod().as_ref(),
-                Asked::from_record(last).as_ref(),
-            ),
+            scope: match connections::of_record(last) {
+                Some(connection) => connections::scope(model, &connection),
+                None => origin::scope(
+                    model,
+                    &subject,
+                    origin.as_ref(),
+                    last.pod().as_ref(),
+                    Asked::from_record(last).as_ref(),
+                ),
+            },
             subject,
             origin,
             user: true,
+            connection: connections::of_record(last),
         });
     }
     found
