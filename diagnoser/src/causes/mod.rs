@@ -19,6 +19,9 @@ mod edge_rule_blocks_request;
 mod endpoint_address_stale;
 mod ephemeral_port_exhaustion;
 mod exchange;
+mod filters;
+mod firewall_drop;
+mod firewall_reject;
 mod flows;
 mod image_registry_unreachable;
 mod image_tag_missing;
@@ -74,6 +77,7 @@ mod resource_quota_exceeded;
 mod response_header_too_large;
 mod rollout;
 mod route_fault;
+mod route_missing;
 mod scaled_to_zero;
 mod scheduling;
 mod secret_missing;
@@ -118,6 +122,8 @@ pub fn all() -> &'static [&'static dyn Cause] {
         &edge_rule_blocks_request::EdgeRuleBlocksRequest,
         &endpoint_address_stale::EndpointAddressStale,
         &ephemeral_port_exhaustion::EphemeralPortExhaustion,
+        &firewall_drop::FirewallDrop,
+        &firewall_reject::FirewallReject,
         &image_registry_unreachable::ImageRegistryUnreachable,
         &image_tag_missing::ImageTagMissing,
         &ingress_class_missing::IngressClassMissing,
@@ -159,6 +165,7 @@ pub fn all() -> &'static [&'static dyn Cause] {
         &request_body_limit::RequestBodyLimit,
         &resource_quota_exceeded::ResourceQuotaExceeded,
         &response_header_too_large::ResponseHeaderTooLarge,
+        &route_missing::RouteMissing,
         &scaled_to_zero::ScaledToZero,
         &secret_missing::SecretMissing,
         &service_account_missing::ServiceAccountMissing,

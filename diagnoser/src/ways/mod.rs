@@ -224,6 +224,9 @@ pub struct Way {
     /// What was not collected and was taken to be as it is on machines on which nobody has set it (rules of routing,
     /// forwarding): worth asking for.
     pub assumed: Vec<Lack>,
+    /// Whether it ends where it does only because a filter there has seen the other direction nowhere (the two ways differ), and
+    /// would go on if it had.
+    pub one_sided: bool,
 }
 
 impl Way {

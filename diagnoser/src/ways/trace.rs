@@ -72,10 +72,22 @@ fn arrived_at<'w>(model: &Model<'_>, there: &'w Way) -> Option<&'w str> {
 fn back(model: &Model<'_>, server: &str, there: &Way, first: Packet<'_>) -> Way {
     let last = there.hops.last();
     let Some((source, destination)) = last.and_then(|hop| Some((hop.source?, hop.destination))) else {
-        return Way { hops: vec![], end: End::Lacks(lacks_addresses(model, server)), lacks: vec![], assumed: vec![] };
+        return Way {
+            hops: vec![],
+            end: End::Lacks(lacks_addresses(model, server)),
+            lacks: vec![],
+            assumed: vec![],
+            one_sided: false,
+        };
     };
     let answer = Packet { source: Some(source), destination, ..first }.answer();
-    follow(model, server, answer, &Known { tracked: Tracked::Invalid, there: Some((there, first.destination)) })
+    let known = |tracked| Known { tracked, there: Some((there, first.destination)) };
+    let mut way = follow(model, server, answer, &known(Tracked::Invalid));
+    if matches!(way.end, End::Dropped { .. } | End::Rejected { .. }) {
+        let seen_both = follow(model, server, answer, &known(Tracked::Established));
+        way.one_sided = seen_both.end.host() != way.end.host() || seen_both.end.arrives();
+    }
+    way
 }
 
 /// What befalls the packets after the first two: a filter that has seen one direction alone takes them for invalid.
@@ -127,7 +139,7 @@ struct Walk<'m, 'e> {
 
 /// Follows a packet of `from` until it ends.
 pub(super) fn follow(model: &Model<'_>, from: &str, packet: Packet<'_>, known: &Known<'_>) -> Way {
-    let way = Way { hops: vec![], end: End::Lacks(vec![]), lacks: vec![], assumed: vec![] };
+    let way = Way { hops: vec![], end: End::Lacks(vec![]), lacks: vec![], assumed: vec![], one_sided: false };
     let mut walk = Walk { model, way };
     let mut at = (from.to_owned(), None::<Interface>, packet.source, packet.destination, packet.port);
     let end = loop {
