@@ -21,6 +21,7 @@
 use super::{
     Case, Cause, Finding, Proof, State,
     space::{self, Full, Resource},
+    space_on_machines,
 };
 use crate::diagnosis::{Change, Fix};
 
@@ -38,7 +39,7 @@ impl Cause for InodeExhaustion {
 
     fn examine(&self, case: &Case<'_, '_>) -> Vec<Finding> {
         let inodes = Resource { fact: "df-inodes", command: "df -iP", unit: "inodes" };
-        space::examine(case, &inodes, |Full { host, row, evidence }| {
+        let proof = |Full { host, row, evidence }: Full<'_>| {
             let path = row.mount_point.clone();
             // Only tmpfs can be given more inodes while it is in use.
             let (summary, patch) = if row.device == "tmpfs" {
@@ -58,7 +59,10 @@ impl Cause for InodeExhaustion {
                 )
             };
             State::Holds(Box::new(Proof { evidence, fix: Fix { summary, patch }, wants: vec![], changed: None }))
-        })
+        };
+        let mut found = space::examine(case, &inodes, proof);
+        found.extend(space_on_machines::examine(case, &inodes, proof));
+        found
     }
 }
 

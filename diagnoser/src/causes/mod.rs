@@ -91,6 +91,7 @@ mod settings;
 mod slow_database_query;
 mod slow_upstream;
 mod space;
+mod space_on_machines;
 mod storage_class_missing;
 mod stuck;
 mod together;

@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// Whether a text carries the kernel's words for ENOSPC (errno(3)).
-fn says_no_space(text: &str) -> bool {
+pub(super) fn says_no_space(text: &str) -> bool {
     text.to_ascii_lowercase().contains("no space left on device")
 }
 

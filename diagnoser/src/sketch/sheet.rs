@@ -196,6 +196,12 @@ impl Sheet {
                 self.objects.push(object);
             }
             "request" => self.request(line)?,
+            "table" => {
+                let rows: Vec<String> = line.split('|').skip(1).map(table_row).collect();
+                let (heading, rows) = rows.split_first()?;
+                let rule = heading.split('|').map(|_| "---").collect::<Vec<_>>().join("+");
+                self.files.insert(words[1].to_owned(), format!("{heading}\n{rule}\n{}\n", rows.join("\n")));
+            }
             "file" => {
                 let text = line.split_once('|')?.1.split('|').map(|line| line.trim().to_owned() + "\n").collect();
                 self.files.insert(words[1].to_owned(), text);
@@ -562,4 +568,9 @@ fn kind_name(lower: &str) -> &str {
         "persistentvolumeclaim" => "PersistentVolumeClaim",
         other => other,
     }
+}
+
+/// A row of a table, its values between bars.
+fn table_row(words: &str) -> String {
+    words.split_whitespace().map(|word| word.replace('~', " ")).collect::<Vec<_>>().join(" | ")
 }
