@@ -24,7 +24,7 @@ const KIND: &str = "connection";
 /// One attempt.
 #[derive(Clone, Debug)]
 pub struct Attempt {
-    /// What was tried: `http`, `tcp`, `postgres`, `kafka`, `mongodb`, `ssh`; empty where that is not said.
+    /// What was tried: `http`, `tcp`, `dns`, `postgres`, `kafka`, `mongodb`, `ssh`; empty where that is not said.
     pub protocol: String,
     /// What was asked for, where it is a request: `GET /orders`.
     pub what: Option<String>,
@@ -289,8 +289,10 @@ fn address(text: Option<&str>) -> Option<IpAddr> {
 }
 
 fn tried(index: usize, probe: &Probe) -> Attempt {
-    let scheme = match probe.target() {
-        Target::Url { scheme, .. } => scheme,
+    let scheme = match (probe.target(), probe.kind) {
+        (Target::Url { scheme, .. }, _) => scheme,
+        (_, ProbeKind::Dns) => "dns".to_owned(),
+        (_, ProbeKind::Tcp) => "tcp".to_owned(),
         _ => String::new(),
     };
     let (outcome, in_words) = outcome(probe.outcome, probe.text.as_deref(), !probe.kind.is_plain());
@@ -354,11 +356,23 @@ fn outcome(said: Outcome, text: Option<&str>, of_server: bool) -> (Outcome, bool
     }
 }
 
+/// Whether a probe of a machine goes a way that somebody uses. A bare connection or look-up is a measurement where it is known
+/// who asks for the same in earnest, and this one is not among them.
+pub(crate) fn is_used(model: &Model<'_>, probe: &Probe) -> bool {
+    let Some((from, to, port)) = key_of_probe(model, probe) else { return true };
+    if !matches!(probe.kind, ProbeKind::Tcp | ProbeKind::Dns) {
+        return true;
+    }
+    let in_earnest = |attempt: &Attempt| !matches!(attempt.protocol.as_str(), "tcp" | "dns");
+    let same = |connection: &&Connection| connection.to == to && (port.is_none() || connection.port == port);
+    let mut users = model.connections().iter().filter(same).filter(|c| c.attempts.iter().any(in_earnest)).peekable();
+    users.peek().is_none() || users.any(|connection| connection.from == from)
+}
+
 /// The servers that a machine asks for names, as its resolv.conf has them.
 pub fn nameservers(model: &Model<'_>, host: &str) -> Vec<IpAddr> {
-    let text = model.evidence.hosts.text(host, "resolv").seen().unwrap_or_default();
-    let servers = text.lines().filter_map(|line| line.trim().strip_prefix("nameserver")?.trim().parse().ok());
-    servers.collect()
+    let resolver = model.evidence.hosts.resolver(host, "resolv").seen();
+    resolver.map(|resolver| resolver.asked().iter().map(|(server, _)| *server).collect()).unwrap_or_default()
 }
 
 /// Where the fault behind a failing connection can sit: the client, the name, the server, every machine on both ways, whoever

@@ -3,6 +3,7 @@
 
 mod path;
 mod steps;
+mod way;
 
 use crate::{diagnosis::Diagnosis, model::Model, narrowing::Narrowed, symptoms::Symptom};
 

@@ -23,7 +23,7 @@ pub(super) fn examine(
     stopped: impl for<'w> Fn(&'w End) -> Stopped<'w>,
 ) -> Vec<Finding> {
     let mut found = Vec::new();
-    for connection in case.model.connections().iter().filter(|connection| connection.fails() && !is_mixed(connection)) {
+    for connection in case.suffering().filter(|connection| !is_mixed(connection)) {
         for (_, ways) in &connection.ways {
             found.extend(one(case.model, connection, ways, modes, &stopped));
         }
@@ -114,9 +114,8 @@ fn fix(connection: &Connection, direction: Direction, host: &str, rule: &Rule) -
 }
 
 /// Each way of every connection that fails, for the causes that look at ends themselves.
-pub(super) fn ends<'m>(model: &'m Model<'_>) -> impl Iterator<Item = (&'m Connection, &'m Ways, &'m Way)> {
-    let failing = model.connections().iter().filter(|connection| connection.fails() && !is_mixed(connection));
-    failing.flat_map(|connection| {
+pub(super) fn ends<'m>(case: &Case<'m, '_>) -> impl Iterator<Item = (&'m Connection, &'m Ways, &'m Way)> {
+    case.suffering().filter(|connection| !is_mixed(connection)).flat_map(|connection| {
         let ways = connection.ways.iter().map(|(_, ways)| ways);
         ways.flat_map(move |ways| ways.each().map(move |(_, way)| (connection, ways, way)))
     })

@@ -73,6 +73,18 @@ mod tests {
     }
 
     #[test]
+    fn twin_nothing_listens() {
+        let silent = WORLD.replace("listens 0.0.0.0:80", "");
+        check(&format!("{silent}\nunit app web inactive (dead)\n=> process-not-listening host/app"));
+    }
+
+    #[test]
+    fn twin_it_listens_for_itself_alone() {
+        let own = WORLD.replace("0.0.0.0:80", "127.0.0.1:80");
+        check(&format!("{own}\n=> listen-loopback-only host/app"));
+    }
+
+    #[test]
     fn unknown_without_the_rules() {
         let rule = "filter app input tcp dport 80 reject";
         check(&format!("{WORLD}\n{rule}\nwithout hosts/app/nft.txt\n=> unknown lacks hosts/app/nft.txt"));

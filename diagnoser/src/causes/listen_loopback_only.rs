@@ -1,14 +1,16 @@
-//! The process listens on the right port, but on the loopback address only: nobody outside its pod can connect.
+//! The process listens on the right port, but on the loopback address only: nobody outside its pod or machine can
+//! connect.
 //!
 //! # What it looks like
 //! Connections to the pod and through its Service are refused at once, while from inside the pod everything works.
 //! A wrong targetPort looks the same from outside; the sockets tell them apart.
 //!
 //! # Confirm by hand
-//! `kubectl -n NS exec POD -- ss -tln` shows `127.0.0.1:PORT` (or `[::1]:PORT`) and no `0.0.0.0`, `*` or pod address.
+//! `kubectl -n NS exec POD -- ss -tln` shows `127.0.0.1:PORT` (or `[::1]:PORT`) and no `0.0.0.0`, `*` or pod address; on a
+//! machine `ss -tlnp`.
 //!
 //! # Fix
-//! Let the process listen on all addresses, or on the pod's.
+//! Let the process listen on all addresses, or on the one that is asked for (`listen_addresses`, `bind`, `bindIp`, `listen`).
 //!
 //! # Who acts
 //! The owner of the application: the address is a setting of the process.
@@ -16,7 +18,11 @@
 //! # Source
 //! ip(7), INADDR_LOOPBACK; kubernetes.io, Debug Services, "Are the Pods working?".
 
-use super::{Case, Cause, Finding, Proof, State, service_port_mismatch};
+use super::{
+    Case, Cause, Finding, Proof, State,
+    listening::{self, Refused, Sockets},
+    service_port_mismatch,
+};
 use crate::{
     diagnosis::Fix,
     evidence::{Citation, Fact, Hosts, Object},
@@ -50,7 +56,25 @@ impl Cause for ListenLoopbackOnly {
                 }
             }
         }
+        let refused = listening::refused(case);
+        found.extend(refused.iter().map(|refused| refused.finding(case.model, of_machine(case.model, refused))));
         found
+    }
+}
+
+fn of_machine(model: &Model<'_>, refused: &Refused<'_>) -> State {
+    match refused.sockets(model) {
+        Sockets::Unseen(lack) => State::Undecided(vec![lack]),
+        Sockets::Take(cited) => State::excluded("a process listens there for others", vec![cited]),
+        Sockets::Elsewhere(cited) => State::excluded("a process listens on another address", cited),
+        Sockets::Nobody(_) => State::excluded("nothing listens on the port", vec![refused.nobody()]),
+        Sockets::Loopback(mut evidence) => {
+            evidence.extend(refused.asked.first().into_iter().flat_map(|connection| connection.cites()));
+            let Refused { host, address, port, .. } = refused;
+            let summary =
+                format!("Let the process on {host} listen on {address}:{port} or for all instead of loopback");
+            State::holds(evidence, Fix { summary, patch: vec![] })
+        }
     }
 }
 
@@ -125,6 +149,17 @@ mod tests {
              probe service/a/s:80  refused in 1ms
              => service-port-mismatch service/a/s",
         );
+    }
+
+    #[test]
+    fn holds_on_a_machine() {
+        let world = "machine client 10.80.1.10/24
+             machine db 10.80.1.20/24  listens 127.0.0.1:5432  listens [::1]:5432
+             probe host/client -> postgres://db.example.test/x  refused in 1ms  at 10.80.1.20:5432";
+        check(&format!("{world}\n=> listen-loopback-only host/db"));
+        check(&format!("{world}\nwithout hosts/db/ss.txt\n=> unknown lacks hosts/db/ss.txt"));
+        let other = world.replace(":5432  l", ":5433  l").replace("[::1]:5432", "[::1]:5433");
+        check(&format!("{other}\n=> process-not-listening host/db"));
     }
 
     #[test]

@@ -37,6 +37,8 @@ mod kube_proxy_down;
 mod kubelet_probes;
 mod kubelet_stopped;
 mod listen_loopback_only;
+mod listen_wrong_port;
+mod listening;
 mod liveness_probe_misconfigured;
 mod lookups;
 mod malformed_response;
@@ -102,8 +104,8 @@ pub(crate) use together::together;
 
 use crate::routing;
 use crate::{
-    diagnosis::Fix, evidence::Citation, model::Model, narrowing::Narrowed, propagation::Mode, request::Request,
-    subject::Subject, symptoms::Symptom,
+    connections::Connection, diagnosis::Fix, evidence::Citation, model::Model, narrowing::Narrowed, propagation::Mode,
+    request::Request, subject::Subject, symptoms::Symptom,
 };
 
 /// Every cause the diagnoser knows, sorted by id.
@@ -138,6 +140,7 @@ pub fn all() -> &'static [&'static dyn Cause] {
         &kube_proxy_down::KubeProxyDown,
         &kubelet_stopped::KubeletStopped,
         &listen_loopback_only::ListenLoopbackOnly,
+        &listen_wrong_port::ListenWrongPort,
         &liveness_probe_misconfigured::LivenessProbeMisconfigured,
         &malformed_response::MalformedResponse,
         &memory_limit_exceeded::MemoryLimitExceeded,
@@ -208,7 +211,18 @@ pub struct Case<'m, 'e> {
     pub narrowed: &'m [Option<Narrowed>],
 }
 
-impl Case<'_, '_> {
+impl<'m> Case<'m, '_> {
+    /// The failing connections of machines that somebody suffers from, and not only a measurement.
+    pub fn suffering(&self) -> impl Iterator<Item = &'m Connection> {
+        let model = self.model;
+        let symptoms = self.symptoms;
+        let suffers = move |connection: &&Connection| {
+            let subject = connection.subject();
+            connection.fails() && symptoms.iter().any(|symptom| symptom.connection.as_ref() == Some(&subject))
+        };
+        model.connections().iter().filter(suffers)
+    }
+
     /// Whether the fault behind any symptom can sit in this subject.
     pub fn in_scope(&self, subject: &Subject) -> bool {
         self.symptoms.iter().any(|symptom| symptom.scope.contains(subject))

@@ -113,13 +113,14 @@ fn address_now(model: &Model<'_>, asked: &Asked) -> Option<(String, Citation)> {
         let says = format!("{} resolves to {address}, which is {who}", asked.host);
         Some((address.to_owned(), Citation::new(source, place, says)))
     };
-    let records = model.evidence.traffic.iter().enumerate().rev();
-    let mut failing = records.filter(|(_, record)| {
+    let records = model.evidence.traffic.iter().enumerate();
+    let failing = records.filter(|(_, record)| {
         record.hop == "client"
             && record.failed()
             && Asked::from_record(record).is_some_and(|other| other.host == asked.host)
     });
-    if let Some((index, address)) = failing.find_map(|(index, record)| Some((index, record.address.as_deref()?))) {
+    let told_address = failing.filter_map(|(index, record)| Some((record.time, index, record.address.as_deref()?)));
+    if let Some((_, index, address)) = told_address.max_by_key(|(time, index, _)| (*time, *index)) {
         let address = address.rsplit_once(':').map_or(address, |(address, _)| address);
         return told(address, "traffic.jsonl", format!("line {}", index + 1));
     }

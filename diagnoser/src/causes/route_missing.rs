@@ -51,9 +51,7 @@ impl Cause for RouteMissing {
     }
 
     fn examine(&self, case: &Case<'_, '_>) -> Vec<Finding> {
-        filters::ends(case.model)
-            .filter_map(|(connection, ways, way)| look(case.model, connection, ways, way))
-            .collect()
+        filters::ends(case).filter_map(|(connection, ways, way)| look(case.model, connection, ways, way)).collect()
     }
 }
 

@@ -21,6 +21,9 @@ pub(super) fn symptoms(model: &Model<'_>, requests: &mut [Symptom]) -> Vec<Sympt
     let mut groups: BTreeMap<Group, Vec<(usize, &Probe)>> = BTreeMap::new();
     for (index, probe) in model.evidence.probes.iter().enumerate() {
         let Some(subject) = suffering(model, probe) else { continue };
+        if !connections::is_used(model, probe) {
+            continue;
+        }
         let what = format!("{} {}", probe.method.as_deref().unwrap_or_default(), probe.target);
         if probe.failed() && still_fails(model, probe) {
             let how = probe.status.map_or_else(|| probe.outcome.to_string(), |status| status.to_string());

@@ -15,6 +15,9 @@ pub(super) fn path(model: &Model<'_>, symptoms: &[Symptom], diagnosis: &Diagnosi
     let Some(symptom) = symptoms.iter().find(|symptom| symptom.user).or_else(|| symptoms.first()) else {
         return vec![];
     };
+    if let Some(hops) = super::way::path(model, symptom, diagnosis) {
+        return hops;
+    }
     let failing = failing_ids(model, symptom);
     let mut hops = vec![client(model, symptom, &failing)];
     let mut seen: BTreeSet<Subject> = BTreeSet::new();

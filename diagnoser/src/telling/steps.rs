@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
+    connections,
     diagnosis::{Diagnosis, Step, Verdict},
     evidence::{Outcome, ProbeKind},
     model::{Model, is_ready},
@@ -137,8 +138,17 @@ fn narrow(model: &Model<'_>, symptoms: &[Symptom], narrowed: &[Option<Narrowed>]
     let affected = symptoms.iter().filter(|s| s.is_of_requests()).count();
     let verb = if matches!(symptom.seen, Observation::Slow(_)) { "are late" } else { "fail" };
     let which = if kinds > 0 { format!("{affected} of {kinds} kinds of request {verb}; ") } else { String::new() };
-    let place = symptom.origin.as_ref().map_or_else(
-        || "no hop's log tells where they end".to_owned(),
+    let by_way = || {
+        let ways = connections::find(model, symptom.connection.as_ref()?)?.ways()?;
+        Some(match ways.fault() {
+            Some((_, end)) => {
+                format!("their way ends at {}: {}", end.host().unwrap_or("a place not known"), end.says())
+            }
+            None => "the way there and back is open, as far as is known".to_owned(),
+        })
+    };
+    let place = symptom.origin.as_ref().filter(|_| symptom.connection.is_none()).map_or_else(
+        || by_way().unwrap_or_else(|| "no hop's log tells where they end".to_owned()),
         |origin| {
             let to: Vec<&str> = origin.upstreams.iter().map(String::as_str).take(3).collect();
             let to = if to.is_empty() { String::new() } else { format!(" on the way to {}", to.join(", ")) };
