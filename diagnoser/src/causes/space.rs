@@ -2,10 +2,11 @@
 
 use super::{Case, Finding, Lack, State};
 use crate::{
-    evidence::{Citation, Fact, FileSystem, Hosts, Object},
+    evidence::{Citation, Fact, FileSystem, Hosts, Object, Since},
     model::Model,
     propagation::Mode,
-    symptoms::{event_subject, event_time},
+    subject::Subject,
+    symptoms::{Observation, event_subject, event_time, failed_units},
 };
 
 /// Whether a text carries the kernel's words for ENOSPC (errno(3)).
@@ -76,6 +77,33 @@ pub(super) fn examine(case: &Case<'_, '_>, resource: &Resource, proof: impl Fn(F
             Fact::Seen(rows) => one(model, pod, host, &paths, &rows, resource, &proof),
         };
         found.push(Finding { subject, effects, state });
+    }
+    found.extend(alone(case, resource, proof));
+    found
+}
+
+/// File systems of machines that are full and of which nothing else is told, with the services that ended over it.
+fn alone(case: &Case<'_, '_>, resource: &Resource, proof: impl Fn(Full<'_>) -> State) -> Vec<Finding> {
+    let (seen, mode) = match resource.fact {
+        "df" => (Observation::NoSpace, Mode::NoSpace),
+        _ => (Observation::NoInodes, Mode::NoInodes),
+    };
+    let mut found = Vec::new();
+    for symptom in case.symptoms.iter().filter(|symptom| symptom.seen == seen) {
+        let host = &symptom.subject.name;
+        let hosts = &case.model.evidence.hosts;
+        let rows = hosts.file_systems(host, resource.fact).seen().unwrap_or_default();
+        let line = symptom.evidence.first().map(|cited| cited.path.clone()).unwrap_or_default();
+        let Some(row) = rows.into_iter().find(|row| format!("line {}", row.line) == line) else { continue };
+        let mut evidence = symptom.evidence.clone();
+        let mut effects = vec![(symptom.subject.clone(), mode)];
+        for (unit, _) in failed_units(case.model, host) {
+            if let Some(said) = hosts.last_said(host, &unit.name, Since::Start, says_no_space).seen().flatten() {
+                effects.push((Subject::namespaced("unit", host, &unit.name), Mode::Down));
+                evidence.push(said);
+            }
+        }
+        found.push(Finding { subject: symptom.subject.clone(), effects, state: proof(Full { host, row, evidence }) });
     }
     found
 }

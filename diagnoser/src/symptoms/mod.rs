@@ -1,5 +1,6 @@
 //! What is wrong from someone's point of view, and where the fault behind it can sit. Only what still holds counts.
 
+mod alone;
 mod asked;
 mod events;
 mod makers;
@@ -18,6 +19,7 @@ use crate::{
     subject::Subject,
 };
 
+pub(crate) use alone::failed_units;
 pub use asked::Asked;
 pub(crate) use events::events_of;
 pub(crate) use makers::{Lacking, lacking, pods_of};
@@ -108,5 +110,6 @@ pub fn symptoms(model: &Model<'_>) -> Vec<Symptom> {
     all.extend(objects::empty_services(model));
     all.extend(nodes::down_nodes(model));
     all.extend(makers::refused(model));
+    all.extend(alone::symptoms(model));
     all
 }
