@@ -2,6 +2,7 @@
 
 mod application_crash;
 mod application_error;
+mod asymmetric_routing;
 mod body_limits;
 mod claims;
 mod cluster_dns_down;
@@ -14,6 +15,7 @@ mod containers;
 mod corefile;
 mod cron_job_interference;
 mod disk_full;
+mod dns_record_missing;
 mod duplicate_ingress;
 mod edge_rule_blocks_request;
 mod endpoint_address_stale;
@@ -41,6 +43,7 @@ mod listen_wrong_port;
 mod listening;
 mod liveness_probe_misconfigured;
 mod lookups;
+mod lookups_of_hosts;
 mod malformed_response;
 mod memory_limit_exceeded;
 mod memory_limit_in_millibytes;
@@ -75,6 +78,7 @@ mod replica_failing;
 mod replica_slow;
 mod replicas;
 mod request_body_limit;
+mod resolver_wrong_server;
 mod resource_quota_exceeded;
 mod response_header_too_large;
 mod rollout;
@@ -113,6 +117,7 @@ pub fn all() -> &'static [&'static dyn Cause] {
     &[
         &application_crash::ApplicationCrash,
         &application_error::ApplicationError,
+        &asymmetric_routing::AsymmetricRouting,
         &cluster_dns_down::ClusterDnsDown,
         &cluster_dns_misconfigured::ClusterDnsMisconfigured,
         &configmap_missing::ConfigmapMissing,
@@ -121,6 +126,7 @@ pub fn all() -> &'static [&'static dyn Cause] {
         &container_runtime_stopped::ContainerRuntimeStopped,
         &cron_job_interference::CronJobInterference,
         &disk_full::DiskFull,
+        &dns_record_missing::DnsRecordMissing,
         &duplicate_ingress::DuplicateIngress,
         &edge_rule_blocks_request::EdgeRuleBlocksRequest,
         &endpoint_address_stale::EndpointAddressStale,
@@ -167,6 +173,7 @@ pub fn all() -> &'static [&'static dyn Cause] {
         &replica_failing::ReplicaFailing,
         &replica_slow::ReplicaSlow,
         &request_body_limit::RequestBodyLimit,
+        &resolver_wrong_server::ResolverWrongServer,
         &resource_quota_exceeded::ResourceQuotaExceeded,
         &response_header_too_large::ResponseHeaderTooLarge,
         &route_missing::RouteMissing,
