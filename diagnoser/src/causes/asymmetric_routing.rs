@@ -25,10 +25,10 @@ use super::{Case, Cause, Finding, Lack, State};
 use crate::{
     connections::Connection,
     diagnosis::{Change, Fix},
-    evidence::{Citation, Fact, Hosts},
+    evidence::Fact,
     model::Model,
     propagation::Mode,
-    ways::{Direction, End, Hop, Ways},
+    ways::{End, Hop, Ways},
 };
 
 /// See the module's comment.

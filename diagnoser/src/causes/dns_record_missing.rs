@@ -21,7 +21,10 @@
 
 use std::net::IpAddr;
 
-use super::{Case, Cause, Finding, Lack, State, lookups_of_hosts::{Asked, asked}};
+use super::{
+    Case, Cause, Finding, Lack, State,
+    lookups_of_hosts::{Asked, asked},
+};
 use crate::{
     connections::Connection,
     diagnosis::{Change, Fix},
@@ -55,7 +58,8 @@ impl Cause for DnsRecordMissing {
             .map(|failing| {
                 let subject = Subject::global("name", failing.name);
                 let to_name = |connection: &&Connection| connection.to == failing.name;
-                let effects = model.connections().iter().filter(to_name).map(|c| (c.subject(), Mode::Unresolved)).collect();
+                let effects =
+                    model.connections().iter().filter(to_name).map(|c| (c.subject(), Mode::Unresolved)).collect();
                 Finding { subject, effects, state: one(model, failing, &all) }
             })
             .collect()
@@ -106,7 +110,8 @@ fn fix(model: &Model<'_>, name: &str, server: Option<&str>, evidence: &mut Vec<C
 }
 
 fn add_record(server: &str, name: &str, address: IpAddr) -> Change {
-    let script = format!("printf 'host-record={name},{address}\\n' >'/etc/dnsmasq.d/{name}.conf' && systemctl restart dnsmasq");
+    let script =
+        format!("printf 'host-record={name},{address}\\n' >'/etc/dnsmasq.d/{name}.conf' && systemctl restart dnsmasq");
     Change::Run { host: server.to_owned(), command: ["sh", "-c", &script].map(str::to_owned).to_vec() }
 }
 

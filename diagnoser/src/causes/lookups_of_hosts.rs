@@ -57,9 +57,11 @@ pub(super) fn asked<'m>(model: &'m Model<'_>) -> Vec<Asked<'m>> {
 
 /// The last attempt that tells anything of the name.
 fn told(connection: &Connection) -> Option<&Attempt> {
-    connection.attempts.iter().rev().find(|attempt| {
-        found(attempt) || attempt.outcome == Outcome::NameNotFound || connection.port.is_none()
-    })
+    connection
+        .attempts
+        .iter()
+        .rev()
+        .find(|attempt| found(attempt) || attempt.outcome == Outcome::NameNotFound || connection.port.is_none())
 }
 
 /// Whether the name had an address.
@@ -72,5 +74,6 @@ fn is_silence(attempt: &Attempt) -> bool {
     let said = attempt.text.as_deref().unwrap_or_default().to_ascii_lowercase();
     let again = ["temporary failure in name resolution", "try again"].iter().any(|words| said.contains(words));
     let never = ["name or service not known", "name does not resolve", "nxdomain", "no such host"];
-    again || attempt.seconds.is_some_and(|seconds| seconds >= SILENCE) && !never.iter().any(|words| said.contains(words))
+    again
+        || attempt.seconds.is_some_and(|seconds| seconds >= SILENCE) && !never.iter().any(|words| said.contains(words))
 }

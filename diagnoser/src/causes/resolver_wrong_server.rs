@@ -103,8 +103,9 @@ fn one(model: &Model<'_>, host: &str, all: &[Asked<'_>]) -> State {
     }
     evidence.extend(other.found.iter().cloned());
     // The file is often a mount of its own, which cannot be replaced, only written.
-    let script =
-        format!("all=$(sed '/^nameserver/d' /etc/resolv.conf); printf 'nameserver {right}\\n%s\\n' \"$all\" >/etc/resolv.conf");
+    let script = format!(
+        "all=$(sed '/^nameserver/d' /etc/resolv.conf); printf 'nameserver {right}\\n%s\\n' \"$all\" >/etc/resolv.conf"
+    );
     let command = ["sh", "-c", &script].map(str::to_owned).to_vec();
     let fix = Fix {
         summary: format!("Let {host} ask {right} for names, as {} does", other.host),
