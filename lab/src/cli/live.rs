@@ -23,5 +23,7 @@ pub(super) fn wait_for<T>(work: impl Future<Output = T>) -> Result<T, LabError> 
 pub(super) fn run(root: &Root, scenario: &Scenario, keep: bool) -> Result<LiveRun, LabError> {
     let journal = Journal::new(vec![Box::new(Progress::new())]);
     let options = LiveOptions { keep, ..LiveOptions::default() };
-    wait_for(async { gate::run(&Session::begin(root, std::slice::from_ref(scenario)).await?, scenario, &options, &journal).await })?
+    wait_for(async {
+        gate::run(&Session::begin(root, std::slice::from_ref(scenario)).await?, scenario, &options, &journal).await
+    })?
 }

@@ -32,7 +32,7 @@ const FACTS: [(&str, &str); 18] = [
     ("resolv", "cat /etc/resolv.conf"),
     ("ss", "ss -tlnp | grep -v 127.0.0.11"),
     ("sysctl", SYSCTL),
-    ("systemctl", "systemctl list-units --type=service --all --plain --no-legend --no-pager"),
+    ("systemctl", UNITS),
     ("tc", "tc -s qdisc"),
     ("uname", "uname -a"),
     ("uptime", "uptime"),
@@ -40,12 +40,16 @@ const FACTS: [(&str, &str); 18] = [
 
 /// Facts that are taken only when the diagnoser asks, because they take time, or are long.
 const ASKED: [(&str, &str); 5] = [
-    ("conntrack-list", "conntrack -L 2>/dev/null | head -n 400"),
+    ("conntrack-list", "conntrack -L 2>&1 | head -n 400"),
     ("ip-route-all", "ip route show table all"),
     ("nft", "nft -a list ruleset 2>/dev/null || iptables-save"),
     ("ss-all", "ss -tan"),
-    ("tcpdump", "timeout 6 tcpdump -n -tttt -i any -c 150 'tcp or icmp' 2>/dev/null; true"),
+    ("tcpdump", "timeout 6 tcpdump -n -tttt -i any -c 150 'tcp or icmp' 2>&1; true"),
 ];
+
+/// Without what the service manager brings along for itself.
+const UNITS: &str = "systemctl list-units --type=service --all --plain --no-legend --no-pager | \
+                     grep -v -e '^systemd-' -e '^initrd-' -e ' not-found ' -e ' masked '";
 
 /// The kernel's log is one for all machines of this kind; who is meant stands in the path of its control group.
 const DMESG: &str = "id=$(sed -n 's#.*/containers/\\([0-9a-f]\\{12\\}\\).*#\\1#p' /proc/self/mountinfo | head -n 1); \
@@ -57,7 +61,7 @@ const SYSCTL: &str = "sysctl net.netfilter.nf_conntrack_count net.netfilter.nf_c
                       sysctl -a -r 'net.ipv4.conf.*.rp_filter' 2>/dev/null; true";
 
 /// At most so many lines of a unit's journal are kept, the last ones.
-const LINES: usize = 150;
+const LINES: usize = 60;
 
 /// Collects everything about a world of machines that has run since `begun`; of its traffic the last `requests` before now.
 ///
@@ -69,7 +73,8 @@ pub async fn of_machines(machines: &Machines, begun: Timestamp, requests: usize)
     let fetched = machines.fetch(&checks).await?;
     let since = begun.as_second().to_string();
     let nodes = machines.nodes();
-    let earlier = of_all(&nodes, &[("conntrack.earlier", "conntrack -S"), ("tc.earlier", "tc -s qdisc")], &since).await?;
+    let earlier =
+        of_all(&nodes, &[("conntrack.earlier", "conntrack -S"), ("tc.earlier", "tc -s qdisc")], &since).await?;
     let again = Instant::now() + APART;
     let tried = try_join_all(nodes.iter().map(|node| tried(machines, node))).await?;
     sleep_until(again).await;
@@ -263,7 +268,10 @@ mod tests {
     #[test]
     fn a_url_says_where_it_goes() {
         let of = |url: &str| target(url).map(|(host, port)| format!("{host}:{port}"));
-        assert_eq!(of("postgres://app@db.example.test/orders?statement=insert").as_deref(), Some("db.example.test:5432"));
+        assert_eq!(
+            of("postgres://app@db.example.test/orders?statement=insert").as_deref(),
+            Some("db.example.test:5432")
+        );
         assert_eq!(of("http://app.example.test:8080/x").as_deref(), Some("app.example.test:8080"));
         assert_eq!(of("dns://app.example.test"), None);
     }

@@ -132,10 +132,7 @@ impl<'a> Injected<'a> {
                     Err(LabError::Live { .. }) if !control => {}
                     other => other?,
                 }
-                futures::try_join!(
-                    run.system.evidence(run.begun, KEPT.max(wanted + MORE)),
-                    run.system.components()
-                )
+                futures::try_join!(run.system.evidence(run.begun, KEPT.max(wanted + MORE)), run.system.components())
             })
             .await?;
         let meta = Meta {

@@ -9,7 +9,7 @@ use super::{Run, checks};
 use crate::{
     LabError,
     rigs::{Live, Now, System, pod_subject, until},
-    scenario::{ProbeSymptom, NodeSymptom, PodSymptom, Symptom},
+    scenario::{NodeSymptom, PodSymptom, ProbeSymptom, Symptom},
 };
 
 /// How long a symptom may take to show.

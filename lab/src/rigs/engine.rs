@@ -14,9 +14,7 @@ use bollard::{
         ContainerCreateBody, EndpointIpamConfig, EndpointSettings, HostConfig, Ipam, IpamConfig, NetworkConnectRequest,
         NetworkCreateRequest, NetworkingConfig,
     },
-    query_parameters::{
-        CreateContainerOptions, ListContainersOptions, ListNetworksOptions, RemoveContainerOptions,
-    },
+    query_parameters::{CreateContainerOptions, ListContainersOptions, ListNetworksOptions, RemoveContainerOptions},
 };
 use futures::StreamExt;
 use ipnet::Ipv4Net;

@@ -19,7 +19,7 @@ pub use catalogue::{find, list, names, tagged};
 pub use diagnoser::evidence::Outcome as ProbeOutcome;
 pub use machine::{Machine, Rig};
 pub use placement::{PLACES, Placement, first_place};
-pub use symptom::{ProbeSymptom, NodeSymptom, PodSymptom, Symptom};
+pub use symptom::{NodeSymptom, PodSymptom, ProbeSymptom, Symptom};
 pub use truth::{Root, Truth};
 pub use world::{Check, HostSetup, Tmpfs, World};
 

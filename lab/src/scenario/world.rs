@@ -142,7 +142,9 @@ impl World {
             Rig::Kind if self.cluster.is_empty() || self.manifests.as_os_str().is_empty() => {
                 return Some("a world on kind has a cluster and manifests".to_owned());
             }
-            Rig::Docker if cluster => return Some("a world of machines has no cluster, manifests or namespaces".to_owned()),
+            Rig::Docker if cluster => {
+                return Some("a world of machines has no cluster, manifests or namespaces".to_owned());
+            }
             _ => {}
         }
         let of_machine = self.machines.iter().find_map(|(name, machine)| {
@@ -153,7 +155,8 @@ impl World {
                 .or(image.map(|image| format!("the machine `{name}` is of the image `{image}`, which there is not")))
         });
         of_machine.or_else(|| {
-            let place = self.places.values().find(|place| place.is("host") && !self.machines.contains_key(&place.name))?;
+            let place =
+                self.places.values().find(|place| place.is("host") && !self.machines.contains_key(&place.name))?;
             Some(format!("there is no machine of the place {place}"))
         })
     }
