@@ -21,7 +21,7 @@
 //! earlier deployment/shop/web 1  spec.containers[0].image=x:1    (the template of revision 1: that of the workload above with these
 //!                      fields; `null` is none. Of a StatefulSet or DaemonSet a ControllerRevision)
 //! table services/db/settings.txt | name setting | port 5432  (as psql prints it; `~` for a blank in a value, alone for none)
-//! file hosts/n1/ip-route.txt | a line | another            (any file)
+//! file hosts/n1/ip-route.txt | a line | >another           (any file; `>` for blanks at the beginning of a line)
 //! machine client 10.80.1.10/24 [10.80.2.1/24 ...] [via 10.80.1.1] [listens 0.0.0.0:80 ...]    (a machine on which all is well:
 //!                      interfaces eth0, eth1 ..., routes, no packet filter; each of its files can be replaced or taken away)
 //! route client 10.9.0.0/16 via 10.80.1.7 dev eth0          (one route more, or `- ROUTE` one less, as `ip route` prints it)

@@ -6,15 +6,16 @@
 //! address` (EADDRNOTAVAIL). It was not refused and it did not wait, and the one it calls is well and hears nothing of it.
 //!
 //! # Confirm by hand
-//! In the caller's network (`kubectl debug -it POD --image=...`): `ss -tan state time-wait | wc -l` beside
+//! On the calling machine, or in the pod's network (`kubectl debug -it POD --image=...`): `ss -tan state time-wait | wc -l` beside
 //! `sysctl net.ipv4.ip_local_port_range`; `kubectl get pod POD -o jsonpath={.spec.securityContext.sysctls}`.
 //!
 //! # Fix
 //! Take the range back to its default (32768 to 60999), and keep connections open between requests instead of making one
-//! for each.
+//! for each. `net.ipv4.tcp_tw_reuse=1` lets new outgoing connections have ports that wait (TIME-WAIT); it helps only
+//! whoever closes first and so has the ports that wait, not a server, and it frees no port of a connection still open.
 //!
 //! # Who acts
-//! The owner of the calling workload.
+//! The owner of the calling workload or machine.
 //!
 //! # Source
 //! connect(2), EADDRNOTAVAIL; ip(7) and Documentation/networking/ip-sysctl.rst, `ip_local_port_range`; TIME-WAIT lasts 60
@@ -22,7 +23,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Case, Cause, Finding, Lack, Proof, State, rollout};
+use super::{Case, Cause, Finding, Lack, Proof, State, ports, rollout};
 use crate::{
     diagnosis::{Change, Fix},
     evidence::{Citation, Fact, Hosts, Object, RequestRecord, lacks_own_address},
@@ -36,10 +37,10 @@ use crate::{
 pub struct EphemeralPortExhaustion;
 
 /// The share of the range from which on it counts as used up: the sockets are read some time after the failures.
-const FULL: f64 = 0.8;
+pub(super) const FULL: f64 = 0.8;
 /// Nobody waited.
 const AT_ONCE: f64 = 1.0;
-const RANGE: &str = "net.ipv4.ip_local_port_range";
+pub(super) const RANGE: &str = "net.ipv4.ip_local_port_range";
 
 impl Cause for EphemeralPortExhaustion {
     fn id(&self) -> &'static str {
@@ -70,6 +71,7 @@ impl Cause for EphemeralPortExhaustion {
                 }
             }
         }
+        found.extend(ports::of_hosts(case.model));
         found
     }
 }
@@ -207,6 +209,31 @@ mod tests {
              request hop=client method=GET path=/ status=502 seconds=0.01 upstream=w.a:80 id=r at=0 x20
              request hop=w method=GET path=/ status=502 seconds=0.005 upstream=s:80 pod=a/w-1 error="failed: Cannot assign requested address (os error 99)" id=r at=0 x20"#;
     const RANGE: &str = "file hosts/n1/sysctl-a_w-1.txt | net.ipv4.ip_local_port_range = 40000 40003";
+
+    const HOSTS: &str = r#"machine client 10.80.1.10/24
+        machine app 10.80.1.20/24 listens 0.0.0.0:80
+        file hosts/client/sysctl.txt | net.ipv4.ip_local_port_range = 40000 40003
+        request from=host/client hop=client method=GET path=/ error="failed: Cannot assign requested address (os error 99)" seconds=0.001 upstream=app.example.test:80 address=10.80.1.20:80 id=b at=-3 x5"#;
+
+    fn own(ports: &[u16]) -> String {
+        let rows: String =
+            ports.iter().map(|port| format!(" | TIME-WAIT 0 0 10.80.1.10:{port} 10.80.1.20:80")).collect();
+        format!("file hosts/client/ss-all.txt | LISTEN 0 128 0.0.0.0:80 0.0.0.0:*{rows}")
+    }
+
+    #[test]
+    fn holds_on_a_machine() {
+        check(&format!("{HOSTS}\n{}\n=> ephemeral-port-exhaustion host/client", own(&[40000, 40001, 40002, 40003])));
+        // Those are of another time, when the range was another.
+        check(&format!("{HOSTS}\n{}\n=> unknown", own(&[50000, 50001, 50002, 50003])));
+        check(&format!("{HOSTS}\n=> unknown lacks hosts/client/ss-all.txt"));
+        let own = own(&[40000, 40001, 40002, 40003]);
+        check(&format!("{HOSTS}\n{own}\nwithout hosts/client/sysctl.txt\n=> unknown lacks hosts/client/sysctl.txt"));
+        check(&format!(
+            "{}\n{own}\n=> unknown",
+            HOSTS.replace("failed: Cannot assign requested address (os error 99)", "refused: no")
+        ));
+    }
 
     /// The sockets of the caller on these ports.
     fn sockets(ports: &[u16]) -> String {

@@ -2,18 +2,21 @@
 
 mod application_crash;
 mod application_error;
+mod application_rejects_connection;
 mod asymmetric_routing;
 mod body_limits;
 mod claims;
 mod cluster_dns_down;
 mod cluster_dns_misconfigured;
 mod configmap_missing;
+mod connection_limit;
 mod conntrack_table_full;
 mod container_command_invalid;
 mod container_runtime_stopped;
 mod containers;
 mod corefile;
 mod cron_job_interference;
+mod cut_off;
 mod disk_full;
 mod dns_record_missing;
 mod duplicate_ingress;
@@ -25,6 +28,7 @@ mod filters;
 mod firewall_drop;
 mod firewall_reject;
 mod flows;
+mod health_check_misconfigured;
 mod image_registry_unreachable;
 mod image_tag_missing;
 mod ingress_class_missing;
@@ -38,6 +42,7 @@ mod insufficient_resources;
 mod kube_proxy_down;
 mod kubelet_probes;
 mod kubelet_stopped;
+mod link_congestion;
 mod listen_loopback_only;
 mod listen_wrong_port;
 mod listening;
@@ -53,6 +58,7 @@ mod mesh_passthrough;
 mod mesh_route;
 mod mesh_subset_missing;
 mod mesh_virtual_service_host_missing;
+mod mtu_black_hole;
 mod name_resolves_to_wrong_address;
 mod network_policy_blocks_dns;
 mod network_policy_denies_egress;
@@ -67,6 +73,7 @@ mod node_taint_not_tolerated;
 mod own_config;
 mod pod_dns_policy;
 mod policies;
+mod ports;
 mod process_not_listening;
 mod pulls;
 mod rate_limited;
@@ -88,6 +95,7 @@ mod scaled_to_zero;
 mod scheduling;
 mod secret_missing;
 mod served;
+mod server_idle_timeout;
 mod service_account_missing;
 mod service_name_wrong;
 mod service_named_port_missing;
@@ -96,6 +104,7 @@ mod service_selector_mismatch;
 mod settings;
 mod slow_database_query;
 mod slow_upstream;
+mod snat_port_exhaustion;
 mod space;
 mod space_on_machines;
 mod storage_class_missing;
@@ -117,10 +126,12 @@ pub fn all() -> &'static [&'static dyn Cause] {
     &[
         &application_crash::ApplicationCrash,
         &application_error::ApplicationError,
+        &application_rejects_connection::ApplicationRejectsConnection,
         &asymmetric_routing::AsymmetricRouting,
         &cluster_dns_down::ClusterDnsDown,
         &cluster_dns_misconfigured::ClusterDnsMisconfigured,
         &configmap_missing::ConfigmapMissing,
+        &connection_limit::ConnectionLimit,
         &conntrack_table_full::ConntrackTableFull,
         &container_command_invalid::ContainerCommandInvalid,
         &container_runtime_stopped::ContainerRuntimeStopped,
@@ -133,6 +144,7 @@ pub fn all() -> &'static [&'static dyn Cause] {
         &ephemeral_port_exhaustion::EphemeralPortExhaustion,
         &firewall_drop::FirewallDrop,
         &firewall_reject::FirewallReject,
+        &health_check_misconfigured::HealthCheckMisconfigured,
         &image_registry_unreachable::ImageRegistryUnreachable,
         &image_tag_missing::ImageTagMissing,
         &ingress_class_missing::IngressClassMissing,
@@ -145,6 +157,7 @@ pub fn all() -> &'static [&'static dyn Cause] {
         &insufficient_resources::InsufficientResources,
         &kube_proxy_down::KubeProxyDown,
         &kubelet_stopped::KubeletStopped,
+        &link_congestion::LinkCongestion,
         &listen_loopback_only::ListenLoopbackOnly,
         &listen_wrong_port::ListenWrongPort,
         &liveness_probe_misconfigured::LivenessProbeMisconfigured,
@@ -155,6 +168,7 @@ pub fn all() -> &'static [&'static dyn Cause] {
         &mesh_passthrough::MeshPassthrough,
         &mesh_subset_missing::MeshSubsetMissing,
         &mesh_virtual_service_host_missing::MeshVirtualServiceHostMissing,
+        &mtu_black_hole::MtuBlackHole,
         &name_resolves_to_wrong_address::NameResolvesToWrongAddress,
         &network_policy_blocks_dns::NetworkPolicyBlocksDns,
         &network_policy_denies_egress::NetworkPolicyDeniesEgress,
@@ -179,6 +193,7 @@ pub fn all() -> &'static [&'static dyn Cause] {
         &route_missing::RouteMissing,
         &scaled_to_zero::ScaledToZero,
         &secret_missing::SecretMissing,
+        &server_idle_timeout::ServerIdleTimeout,
         &service_account_missing::ServiceAccountMissing,
         &service_name_wrong::ServiceNameWrong,
         &service_named_port_missing::ServiceNamedPortMissing,
@@ -186,6 +201,7 @@ pub fn all() -> &'static [&'static dyn Cause] {
         &service_selector_mismatch::ServiceSelectorMismatch,
         &slow_database_query::SlowDatabaseQuery,
         &slow_upstream::SlowUpstream,
+        &snat_port_exhaustion::SnatPortExhaustion,
         &storage_class_missing::StorageClassMissing,
         &volume_claim_unmatched::VolumeClaimUnmatched,
     ]

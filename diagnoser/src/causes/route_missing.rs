@@ -61,7 +61,9 @@ fn look(model: &Model<'_>, connection: &Connection, ways: &Ways, way: &Way) -> O
     let finding =
         |host: &str, state| Some(Finding { subject: model.evidence.machine(host), effects: effects.clone(), state });
     let destination = way.hops.first()?.destination;
-    let wants = || ways.each().flat_map(|(_, way)| way.assumed.clone()).collect::<Vec<Lack>>();
+    // A filter that was not collected may translate, and then it is another address that the way back has to lead to.
+    let wants =
+        || ways.each().flat_map(|(_, way)| way.assumed.iter().chain(&way.lacks).cloned()).collect::<Vec<Lack>>();
     let proof = |missing: Missing, mut evidence: Vec<Citation>| {
         evidence.extend(connection.cites());
         let (host, fix) = (missing.host.clone(), missing.fix());

@@ -20,6 +20,8 @@ pub struct ConntrackStats {
     pub drop: u64,
     /// Entries given up to make room.
     pub early_drop: u64,
+    /// Entries that could not be made, for another has the same ports (nf_nat found none that is free), or for a race.
+    pub insert_failed: u64,
 }
 
 impl Hosts {
@@ -88,6 +90,7 @@ impl Hosts {
                             stats.drop += value;
                         }
                         "early_drop" => stats.early_drop += value,
+                        "insert_failed" => stats.insert_failed += value,
                         _ => {}
                     }
                 }
@@ -122,10 +125,10 @@ mod tests {
 
     #[test]
     fn conntrack_sums_over_cpus() {
-        let text = "cpu=0 found=0 invalid=3 insert=0 drop=2 early_drop=1 error=0\ncpu=1 found=0 invalid=3 insert=0 drop=5 early_drop=0\n";
+        let text = "cpu=0 found=0 invalid=3 insert=0 insert_failed=4 drop=2 early_drop=1 error=0\ncpu=1 found=0 invalid=3 insert=0 drop=5 early_drop=0\n";
         assert_eq!(
             hosts("conntrack", text).conntrack("n", "conntrack"),
-            Fact::Seen(ConntrackStats { drop: 7, early_drop: 1 })
+            Fact::Seen(ConntrackStats { drop: 7, early_drop: 1, insert_failed: 4 })
         );
         assert!(matches!(hosts("conntrack", "nonsense").conntrack("n", "conntrack"), Fact::Missed(_)));
     }

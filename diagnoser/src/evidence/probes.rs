@@ -61,10 +61,14 @@ pub enum Outcome {
 impl Outcome {
     /// What the words of an operating system or a client mean (strerror(3)), where they are about a connection.
     pub fn from_words(text: &str) -> Option<Self> {
-        const WORDS: [(&str, Outcome); 12] = [
+        const WORDS: [(&str, Outcome); 15] = [
             ("connection refused", Outcome::Refused),
             ("connection reset", Outcome::Reset),
             ("broken pipe", Outcome::Reset),
+            // hyper, curl and Python of a connection that was closed before there was an answer.
+            ("closed before message completed", Outcome::Reset),
+            ("empty reply from server", Outcome::Reset),
+            ("remote end closed connection", Outcome::Reset),
             ("timed out", Outcome::Timeout),
             ("timeout", Outcome::Timeout),
             ("no route to host", Outcome::Unreachable),

@@ -203,7 +203,10 @@ impl Sheet {
                 self.files.insert(words[1].to_owned(), format!("{heading}\n{rule}\n{}\n", rows.join("\n")));
             }
             "file" => {
-                let text = line.split_once('|')?.1.split('|').map(|line| line.trim().to_owned() + "\n").collect();
+                // Blanks at the beginning of a line are written `>`.
+                let line_of =
+                    |line: &str| line.trim().replacen('>', "    ", usize::from(line.trim().starts_with('>'))) + "\n";
+                let text = line.split_once('|')?.1.split('|').map(line_of).collect();
                 self.files.insert(words[1].to_owned(), text);
             }
             "missed" => self.missed.push(json!({"what": words[1], "why": words[2..].join(" ")})),
