@@ -6,15 +6,15 @@ use super::{Case, Finding, Lack, Proof, State};
 use crate::{
     connections::Connection,
     diagnosis::{Change, Fix},
-    evidence::{Citation, Hosts, Rule},
+    evidence::{Citation, Hosts, Outcome, Rule},
     model::Model,
     propagation::Mode,
     subject::Subject,
     ways::{Direction, End, Way, Ways},
 };
 
-/// The rule by which a way ends, where it is of the kind looked for, and how clients find out.
-pub(super) type Stopped<'w> = Option<(&'w str, &'w Rule, Mode)>;
+/// The rule by which a way ends, where it is of the kind looked for.
+pub(super) type Stopped<'w> = Option<(&'w str, &'w Rule)>;
 
 /// Looks at every failing connection of machines: which machine's filter stops it on its way there or back.
 pub(super) fn examine(
@@ -39,6 +39,14 @@ pub(super) fn is_mixed(connection: &Connection) -> bool {
     after.filter(got_through).count() > 0
 }
 
+/// Whether somebody was told of the end, where it is one that is told of: silence alone is the sign of another.
+fn is_heard(connection: &Connection, end: &End) -> bool {
+    match end {
+        End::Rejected { .. } => connection.comes_to(&[Outcome::Refused, Outcome::Unreachable, Outcome::Failed]),
+        _ => true,
+    }
+}
+
 fn one(
     model: &Model<'_>,
     connection: &Connection,
@@ -54,12 +62,13 @@ fn one(
     };
     let mut found = Vec::new();
     for (direction, way) in ways.each().filter(|(_, way)| !way.one_sided) {
-        if let Some((host, rule, mode)) = stopped(&way.end) {
+        if let Some((host, rule)) = stopped(&way.end).filter(|_| is_heard(connection, &way.end)) {
             let fix = fix(connection, direction, host, rule);
             let mut evidence = vec![Hosts::cite_rule(host, rule)];
             evidence.extend(connection.cites());
             let proof = Proof { evidence, fix, wants: lacks(ways), changed: None };
-            found.push(finding(host, vec![(connection.subject(), mode)], State::Holds(Box::new(proof))));
+            let effects = way.end.modes().iter().map(|mode| (connection.subject(), *mode)).collect();
+            found.push(finding(host, effects, State::Holds(Box::new(proof))));
         }
     }
     if !found.is_empty() {

@@ -40,7 +40,7 @@ impl Cause for FirewallDrop {
 
     fn examine(&self, case: &Case<'_, '_>) -> Vec<Finding> {
         filters::examine(case, &[Mode::Silent], |end| match end {
-            End::Dropped { host, rule, .. } => Some((host, rule, Mode::Silent)),
+            End::Dropped { host, rule, .. } => Some((host, rule)),
             _ => None,
         })
     }

@@ -3,6 +3,7 @@
 //! # What it looks like
 //! Connections are refused at once ("Connection refused"), or there is "No route to host", although the server listens. From
 //! outside a refused port and one on which nothing listens look alike; the sockets and the rules of the machine tell them apart.
+//! Where the answer is an ICMP message, the kernel sends only so many of them, and who asks often hears nothing at times.
 //!
 //! # Confirm by hand
 //! `ss -tln` on the server shows the port; `nft -a list ruleset` or `iptables-save -c` there and on the routers shows a rule that
@@ -20,7 +21,7 @@
 //! nft(8), "Reject statement"; iptables-extensions(8), REJECT; net/ipv4/icmp.c, icmp_err_convert (what the client is told).
 
 use super::{Case, Cause, Finding, filters};
-use crate::{evidence::Rejection, propagation::Mode, ways::End};
+use crate::{propagation::Mode, ways::End};
 
 /// See the module's comment.
 pub struct FirewallReject;
@@ -40,8 +41,7 @@ impl Cause for FirewallReject {
 
     fn examine(&self, case: &Case<'_, '_>) -> Vec<Finding> {
         filters::examine(case, &[Mode::Refused, Mode::Unreachable], |end| match end {
-            End::Rejected { host, rule, how: Rejection::Unreachable, .. } => Some((host, rule, Mode::Unreachable)),
-            End::Rejected { host, rule, .. } => Some((host, rule, Mode::Refused)),
+            End::Rejected { host, rule, .. } => Some((host, rule)),
             _ => None,
         })
     }
@@ -70,6 +70,13 @@ mod tests {
         let rule = "tcp dport 80 reject with icmp type admin-prohibited";
         check(&format!("{world}\nfilter app input {rule}\n=> firewall-reject host/app"));
         check(&format!("{WORLD}\nfilter app input {rule}\n=> unknown"));
+    }
+
+    #[test]
+    fn holds_where_some_hear_nothing() {
+        let often = "request from=host/client hop=client method=GET path=/ seconds=3 error=timeout upstream=app.example.test:80 address=10.80.2.10:80 at=0 x6
+            request from=host/client hop=client method=GET path=/ seconds=0.01 error=refused upstream=app.example.test:80 address=10.80.2.10:80 at=-0.1 x3";
+        check(&format!("{WORLD}\n{often}\nfilter app input tcp dport 80 reject\n=> firewall-reject host/app"));
     }
 
     #[test]

@@ -155,10 +155,21 @@ fn missing(model: &Model<'_>, way: &Way, destination: IpAddr) -> Option<Missing>
         beside.retain(|(other, address, _)| {
             hop.next != Some(*address) && !way.hosts().any(|known| known == *other) && leads(model, other, destination)
         });
-        let (_, address, interface) = beside.into_iter().next()?;
+        // The nearest to the destination, and of two the one that others of the network go by.
+        let rank = |(other, address, _): &(&str, IpAddr, &Interface)| {
+            let way = ways::ways(model, other, destination, 0, Protocol::Tcp).there;
+            (way.hops.len(), std::cmp::Reverse(users(model, *address)), *address)
+        };
+        let (_, address, interface) = beside.into_iter().min_by_key(rank)?;
         let by = tunnel(interface).unwrap_or(By::Router(address));
         Some(Missing { host: hop.host.clone(), network: network(model, destination), by: Some(by) })
     })
+}
+
+/// How many machines send by a router.
+fn users(model: &Model<'_>, router: IpAddr) -> usize {
+    let routes = model.machines.hosts().filter_map(|host| model.evidence.hosts.routes(host).seen());
+    routes.filter(|routes| routes.routes.iter().any(|route| route.via == Some(router))).count()
 }
 
 /// The network of a destination, as the machine that has it says.

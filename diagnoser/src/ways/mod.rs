@@ -161,8 +161,10 @@ impl End {
     /// How whoever sends finds out: what a connection comes to when its packets end so. A router's word may be lost.
     pub fn modes(&self) -> &'static [Mode] {
         match self {
-            Self::Rejected { how: Rejection::Reset | Rejection::PortUnreachable, .. } => &[Mode::Refused],
-            Self::Rejected { how: Rejection::Unreachable, .. } => &[Mode::Unreachable],
+            Self::Rejected { how: Rejection::Reset, .. } => &[Mode::Refused],
+            // The kernel says so only so often (icmp(7), icmp_ratelimit): some hear nothing.
+            Self::Rejected { how: Rejection::PortUnreachable, .. } => &[Mode::Refused, Mode::Silent],
+            Self::Rejected { how: Rejection::Unreachable, .. } => &[Mode::Unreachable, Mode::Silent],
             Self::NoRoute { .. }
             | Self::Down { .. }
             | Self::LeavesTo { .. }

@@ -88,6 +88,8 @@ enum Condition {
     State(bool, Vec<String>),
     Icmp(bool, Vec<String>),
     Length(bool, Vec<(u32, u32)>),
+    /// `ipv4` or `ipv6`.
+    Family(bool, Vec<String>),
     /// Whether it is the packet that opens a connection.
     Opens(bool),
     Unknown,
@@ -277,6 +279,10 @@ impl Condition {
             }
             Self::Length(not, ranges) => {
                 packet.length.map(|length| ranges.iter().any(|(from, to)| (*from..=*to).contains(&length)) != *not)
+            }
+            Self::Family(not, names) => {
+                let own: &[&str] = if packet.destination.is_ipv4() { &["ipv4", "ip"] } else { &["ipv6", "ip6"] };
+                Some(names.iter().any(|name| own.contains(&name.as_str())) != *not)
             }
             Self::Opens(holds) => Some(packet.protocol == Protocol::Tcp && packet.opens == *holds),
             Self::Unknown => None,

@@ -240,6 +240,7 @@ fn selector(word: &str, words: &mut Words) -> Option<fn(bool, Vec<String>) -> Co
         "meta" => match words.next().as_deref() {
             Some("l4proto") => |not, found| Condition::Protocol(not, found),
             Some("length") => |not, found| or_unknown(not, lengths(&found.concat()), Condition::Length),
+            Some("nfproto" | "protocol") => |not, found| Condition::Family(not, found),
             Some("iifname" | "iif") => |not, found| Condition::In(not, found),
             Some("oifname" | "oif") => |not, found| Condition::Out(not, found),
             _ => |_, _| Condition::Unknown,
@@ -536,6 +537,7 @@ mod tests {
 		meta l4proto icmp icmp type { echo-request, destination-unreachable } accept # handle 12
 		iifname \"eth1\" tcp dport 7000-7100 reject with icmpx admin-prohibited # handle 13
 		meta mark 0x00000001 tcp dport 8081 accept # handle 14
+		meta nfproto ipv4 tcp dport 8082 accept # handle 16
 	}
 	chain post { # handle 2
 		type nat hook postrouting priority srcnat; policy accept;
@@ -592,6 +594,7 @@ mod tests {
         assert_eq!(at(packet("10.80.2.10", 7005).between("eth1", "")), "Unreachable 17");
         assert_eq!(at(from_ten(7005)), "dropped 9");
         assert_eq!(at(from_ten(8081)), "unclear 9", "a mark is not understood");
+        assert_eq!(at(from_ten(8082)), "passes");
         assert_eq!(at(packet("10.80.2.10", 80).between("lo", "")), "passes");
         let blocked = Packet { source: "198.51.100.7".parse().ok(), ..from_ten(22) };
         assert_eq!(at(blocked), "dropped 12");
