@@ -74,6 +74,12 @@ mod own_config;
 mod pod_dns_policy;
 mod policies;
 mod ports;
+mod postgres;
+mod postgres_access_rule;
+mod postgres_connection_limit;
+mod postgres_hba;
+mod postgres_lock_wait;
+mod postgres_wrong_password;
 mod process_not_listening;
 mod pulls;
 mod rate_limited;
@@ -179,6 +185,10 @@ pub fn all() -> &'static [&'static dyn Cause] {
         &node_selector_unmatched::NodeSelectorUnmatched,
         &node_taint_not_tolerated::NodeTaintNotTolerated,
         &pod_dns_policy::PodDnsPolicy,
+        &postgres_access_rule::PostgresAccessRule,
+        &postgres_connection_limit::PostgresConnectionLimit,
+        &postgres_lock_wait::PostgresLockWait,
+        &postgres_wrong_password::PostgresWrongPassword,
         &process_not_listening::ProcessNotListening,
         &rate_limited::RateLimited,
         &rbac_forbidden::RbacForbidden,

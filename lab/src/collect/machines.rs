@@ -39,9 +39,10 @@ const FACTS: [(&str, &str); 18] = [
 ];
 
 /// Facts that are taken only when the diagnoser asks, because they take time, or are long.
-const ASKED: [(&str, &str); 5] = [
+const ASKED: [(&str, &str); 6] = [
     ("conntrack-list", "conntrack -L 2>&1 | head -n 400"),
     ("ip-route-all", "ip route show table all"),
+    ("large-files", LARGE),
     ("nft", "nft -a list ruleset 2>/dev/null || iptables-save"),
     ("ss-all", "ss -tan"),
     ("tcpdump", "timeout 6 tcpdump -n -tttt -i any -c 150 'tcp or icmp' 2>&1; true"),
@@ -50,6 +51,11 @@ const ASKED: [(&str, &str); 5] = [
 /// Without what the service manager brings along for itself.
 const UNITS: &str = "systemctl list-units --type=service --all --plain --no-legend --no-pager | \
                      grep -v -e '^systemd-' -e '^initrd-' -e ' not-found ' -e ' masked '";
+
+/// On file systems with less than a twentieth left: the largest files, when each was written last and whose it is.
+const LARGE: &str = "df -P | awk 'NR > 1 && $2 > 0 && $4 * 20 < $2 { print $6 }' | sort -u | while read -r mount; do \
+                     find \"$mount\" -xdev -type f -size +512k -printf '%s %TY-%Tm-%TdT%TH:%TM:%.2TS %u %p\\n'; done | \
+                     sort -rn | head -n 8";
 
 /// The kernel's log is one for all machines of this kind; who is meant stands in the path of its control group.
 const DMESG: &str = "id=$(sed -n 's#.*/containers/\\([0-9a-f]\\{12\\}\\).*#\\1#p' /proc/self/mountinfo | head -n 1); \

@@ -10,13 +10,48 @@ pub(super) struct ServerFact {
     pub command: &'static str,
 }
 
+/// One statement of the superuser's. One at a time, and again where it is refused: few places are kept for it.
+macro_rules! sql {
+    ($statement:literal) => {
+        concat!(
+            "exec 9>/run/lock/psql; flock 9; for _ in 1 2 3 4 5 6; do psql -U postgres -c \"",
+            $statement,
+            "\" && exit; sleep 0.7; done; exit 1"
+        )
+    };
+}
+
 /// Everything that is asked, sorted by unit and file.
-pub(super) const SERVER_FACTS: [ServerFact; 3] = [
+pub(super) const SERVER_FACTS: &[ServerFact] = &[
     fact("haproxy", "haproxy-stat.txt", "echo 'show stat' | timeout 3 nc -U /run/haproxy/admin.sock | cut -d, -f1,2,5,7,8,14,18,22,23,37,38,57,74"),
     fact("haproxy", "haproxy.cfg.txt", "cat /etc/haproxy/haproxy.cfg"),
     // The lines that say which file follows are kept.
     fact("nginx", "nginx.conf.txt", "nginx -T 2>/dev/null | grep -e '^# configuration file' -e '^ *[^# ]'"),
+    fact("postgresql", "activity.txt", ACTIVITY),
+    fact("postgresql", "hba.txt", sql!("table pg_hba_file_rules")),
+    fact("postgresql", "roles.txt", ROLES),
+    fact("postgresql", "settings.txt", SETTINGS),
 ];
+
+/// The sessions of clients: whose, from where, since when, what each waits for and who holds it up.
+const ACTIVITY: &str = sql!(
+    "select pid, usename, application_name, client_addr, backend_start, xact_start, state_change, state, wait_event_type,
+     wait_event, pg_blocking_pids(pid) as blocked_by, left(regexp_replace(query, '\\s+', ' ', 'g'), 60) as query
+     from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid() order by pid"
+);
+
+/// Who may log in; of passwords only whether there is one.
+const ROLES: &str = sql!(
+    "select rolname, rolsuper, rolcanlogin, rolconnlimit, rolvaliduntil, rolpassword is not null as has_password
+     from pg_authid where rolname !~ '^pg_' order by 1"
+);
+
+/// Settings that decide who gets in, and where each comes from.
+const SETTINGS: &str = sql!(
+    "select name, setting, source, sourcefile, pending_restart from pg_settings where name in ('data_directory', 'hba_file',
+     'idle_in_transaction_session_timeout', 'listen_addresses', 'lock_timeout', 'max_connections', 'port',
+     'reserved_connections', 'superuser_reserved_connections') order by 1"
+);
 
 const fn fact(unit: &'static str, file: &'static str, command: &'static str) -> ServerFact {
     ServerFact { unit, file, command }
