@@ -21,7 +21,7 @@
 use super::{
     Case, Cause, Finding, Proof, State,
     listening::{self, Refused, Sockets},
-    service_port_mismatch,
+    postgres, service_port_mismatch,
 };
 use crate::{
     diagnosis::Fix,
@@ -71,6 +71,11 @@ fn of_machine(model: &Model<'_>, refused: &Refused<'_>) -> State {
         Sockets::Loopback(mut evidence) => {
             evidence.extend(refused.asked.first().into_iter().flat_map(|connection| connection.cites()));
             let Refused { host, address, port, .. } = refused;
+            // Some servers say by themselves where the address is set.
+            if let Some((cited, fix)) = postgres::listening(model, host, *port) {
+                evidence.push(cited);
+                return State::holds(evidence, fix);
+            }
             let summary =
                 format!("Let the process on {host} listen on {address}:{port} or for all instead of loopback");
             State::holds(evidence, Fix { summary, patch: vec![] })

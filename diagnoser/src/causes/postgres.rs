@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use super::Lack;
 use crate::{
     connections::{Attempt, Connection},
-    diagnosis::Change,
+    diagnosis::{Change, Fix},
     evidence::{Citation, Fact, Row, Table},
     model::Model,
 };
@@ -113,6 +113,29 @@ fn statement(name: &str) -> &'static str {
 pub(super) fn setting(settings: &Table, name: &str) -> Option<(usize, usize)> {
     let (value, line) = settings.find("name", name, "setting")?;
     Some((value.parse().ok()?, line))
+}
+
+/// The setting by which a server listens where it does, and how it is set to listen for all; `None` where it is not this server
+/// that has the port, or it says that it listens for more than its own machine.
+pub(super) fn listening(model: &Model<'_>, host: &str, port: u16) -> Option<(Citation, Fix)> {
+    let settings = table(model, host, "settings", &["name", "setting"]).ok()?;
+    if setting(&settings, "port").is_some_and(|(own, _)| own != usize::from(port)) {
+        return None;
+    }
+    let (addresses, line) = settings.find("name", "listen_addresses", "setting")?;
+    let own = |address: &str| matches!(address, "localhost" | "::1") || address.starts_with("127.");
+    if !addresses.split(',').map(str::trim).all(own) {
+        return None;
+    }
+    let file =
+        settings.find("name", "listen_addresses", "sourcefile").map(|(file, _)| file).filter(|file| !file.is_empty());
+    let from = file.map(|file| format!(", set in {file}")).unwrap_or_default();
+    let cited = model.evidence.services.cite(host, "settings", line, format!("listen_addresses = {addresses}{from}"));
+    let unit = unit(model, host);
+    // ALTER SYSTEM has the last word over the files; the address is taken at the start.
+    let script = format!("psql -U postgres -c \"alter system set listen_addresses = '*'\" && systemctl restart {unit}");
+    let summary = format!("Set listen_addresses of PostgreSQL on {host} to '*' and restart it");
+    Some((cited, Fix { summary, patch: vec![shell(host, script)] }))
 }
 
 /// A session of a client.
