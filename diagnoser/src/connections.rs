@@ -51,6 +51,11 @@ pub struct Attempt {
 }
 
 impl Attempt {
+    /// Whether it is a log-in by SSH.
+    pub fn logs_in(&self) -> bool {
+        self.protocol == "ssh" || self.what.as_deref().is_some_and(|what| what.starts_with("LOGIN "))
+    }
+
     /// What it shows.
     pub fn seen(&self) -> Observation {
         match self.status.filter(|status| *status > 0) {
@@ -72,11 +77,14 @@ pub struct Connection {
     pub port: Option<u16>,
     /// Whether it is opened to serve others, and not by a client or by hand.
     pub serves: bool,
-    /// The addresses that it went to, or that the name means to who asks; the surest first.
+    /// The addresses that it went to, or that the name means to who asks; the surest first. Of a log-in over a jump host that
+    /// of the jump host, then that of the name.
     pub addresses: Vec<IpAddr>,
+    /// The jump host that it leads over, where it was seen to connect to that in place of the one that was asked for.
+    pub jump: Option<IpAddr>,
     /// The attempts, oldest first.
     pub attempts: Vec<Attempt>,
-    /// The ways to each of the addresses, where it is known who asks on which port.
+    /// The ways to each of the addresses, where it is known who asks on which port. From a jump host on it is that which asks.
     pub ways: Vec<(IpAddr, Ways)>,
 }
 
@@ -270,17 +278,44 @@ pub(crate) fn of(model: &Model<'_>) -> Vec<Connection> {
                 addresses.push(address);
             }
         }
+        let jump = jump(model, from.as_ref(), &to, &attempts);
+        if let Some(jump) = jump {
+            addresses = [jump].into_iter().chain(beyond(model, &to, jump)).collect();
+        }
         let protocol = Protocol::Tcp;
         let ways = match (from.as_ref().and_then(ways::machine), port) {
             (Some(client), Some(port)) => {
-                let way = |address: &IpAddr| (*address, ways::ways(model, client, *address, port, protocol));
+                let way = |address: &IpAddr| {
+                    let over = jump.filter(|jump| jump != address).and_then(|jump| model.machines.owner(jump));
+                    let client = over.map_or(client, |(host, _)| host);
+                    (*address, ways::ways(model, client, *address, port, protocol))
+                };
                 addresses.iter().take(4).map(way).collect()
             }
             _ => vec![],
         };
-        Connection { from, to, port, serves, addresses, attempts, ways }
+        Connection { from, to, port, serves, addresses, jump, attempts, ways }
     });
     connections.collect()
+}
+
+/// The address of the jump host of a log-in: the last that was connected to, where the name means another or none to who asks.
+fn jump(model: &Model<'_>, from: Option<&Subject>, to: &str, attempts: &[Attempt]) -> Option<IpAddr> {
+    let own = attempts.iter().filter(|attempt| attempt.logs_in()).filter_map(|attempt| attempt.address).last()?;
+    let meant = model.machines.meaning(to, from);
+    let (host, _) = model.machines.owner(own)?;
+    // What the name means to the one that was connected to; on a machine's own its name is often of loopback.
+    let own_name = beyond(model, to, own).is_none();
+    let direct = meant.iter().any(|(address, _)| *address == own) || host == to || own_name;
+    (!direct).then_some(own)
+}
+
+/// The address that a name means to the machine that has another one.
+fn beyond(model: &Model<'_>, to: &str, jump: IpAddr) -> Option<IpAddr> {
+    let (host, _) = model.machines.owner(jump)?;
+    let meant = model.machines.meaning(to, Some(&model.evidence.machine(host)));
+    let mut meant = meant.into_iter().map(|(address, _)| address).filter(|address| !address.is_loopback());
+    meant.find(|address| model.machines.owner(*address).is_none_or(|(other, _)| other != host))
 }
 
 fn address(text: Option<&str>) -> Option<IpAddr> {

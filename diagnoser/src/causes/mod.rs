@@ -47,6 +47,7 @@ mod listen_loopback_only;
 mod listen_wrong_port;
 mod listening;
 mod liveness_probe_misconfigured;
+mod log_ins;
 mod lookups;
 mod lookups_of_hosts;
 mod malformed_response;
@@ -113,6 +114,10 @@ mod slow_upstream;
 mod snat_port_exhaustion;
 mod space;
 mod space_on_machines;
+mod ssh_key_not_authorized;
+mod ssh_role_missing;
+mod ssh_wrong_bastion;
+mod ssh_wrong_user;
 mod storage_class_missing;
 mod stuck;
 mod together;
@@ -212,6 +217,10 @@ pub fn all() -> &'static [&'static dyn Cause] {
         &slow_database_query::SlowDatabaseQuery,
         &slow_upstream::SlowUpstream,
         &snat_port_exhaustion::SnatPortExhaustion,
+        &ssh_key_not_authorized::SshKeyNotAuthorized,
+        &ssh_role_missing::SshRoleMissing,
+        &ssh_wrong_bastion::SshWrongBastion,
+        &ssh_wrong_user::SshWrongUser,
         &storage_class_missing::StorageClassMissing,
         &volume_claim_unmatched::VolumeClaimUnmatched,
     ]

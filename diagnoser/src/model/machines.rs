@@ -112,7 +112,7 @@ fn meanings(evidence: &Evidence) -> Vec<Meaning> {
         };
         // A name of several servers, and one that leads on to others, is not what the last address is of.
         let one = probe.kind.is_plain() || !probe.target.contains(',');
-        let first = probe.kind != ProbeKind::Kafka && one;
+        let first = !matches!(probe.kind, ProbeKind::Kafka | ProbeKind::Ssh) && one;
         if let Some(address) = probe.address.as_deref().filter(|_| first) {
             add(&name, address, probe.from.as_ref(), probe.cite(index));
         }
@@ -125,6 +125,10 @@ fn meanings(evidence: &Evidence) -> Vec<Meaning> {
         let (Some(from), Some(upstream), Some(address)) = (&record.from, &record.upstream, &record.address) else {
             continue;
         };
+        // A log-in may lead over a jump host, whose address that is.
+        if record.method == "LOGIN" {
+            continue;
+        }
         let cited = Citation::line("traffic.jsonl", index + 1, format!("{upstream} is {address}"));
         // The clients' records are many and say the same.
         add(host_and_port(upstream).0, address, Some(from), cited);

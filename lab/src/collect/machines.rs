@@ -57,6 +57,16 @@ const LARGE: &str = "df -P | awk 'NR > 1 && $2 > 0 && $4 * 20 < $2 { print $6 }'
                      find \"$mount\" -xdev -type f -size +512k -printf '%s %TY-%Tm-%TdT%TH:%TM:%.2TS %u %p\\n'; done | \
                      sort -rn | head -n 8";
 
+/// Facts of one machine about another, which the diagnoser asks for by name and host (`ssh-v-app.example.test`).
+const ASKED_OF: [(&str, &str); 2] = [("ssh-G-", SSH_G), ("ssh-v-", SSH_V)];
+
+/// What the client's configuration says of a log-in, and where it stands.
+const SSH_G: &str = "ssh -G {of} | grep -E '^(host|user|hostname|port|identityfile|identitiesonly|proxyjump|proxycommand) '; \
+                     grep -n '' /dev/null ~/.ssh/config /etc/ssh/ssh_config.d/*.conf 2>/dev/null; true";
+/// A log-in as the client tells it, without what both sides agree on.
+const SSH_V: &str = "timeout 10 ssh -v -o BatchMode=yes -o ConnectTimeout=5 {of} true 2>&1 | \
+                     grep -v -E ' (kex|rekey|SSH2_MSG|expecting|channel|compat|load_hostkeys|hostkeys|Server host key|Host .* is known|Found key|identity file|Local version|Remote protocol|pubkey_prepare|Will attempt key|get_agent|Sending|Exit status|Transferred)|^Bytes'; true";
+
 /// The kernel's log is one for all machines of this kind; who is meant stands in the path of its control group.
 const DMESG: &str = "id=$(sed -n 's#.*/containers/\\([0-9a-f]\\{12\\}\\).*#\\1#p' /proc/self/mountinfo | head -n 1); \
                      dmesg --time-format iso --since @{since} | awk -v id=\"$id\" '/oom-kill:/ { own = id != \"\" && index($0, id) } \
@@ -136,14 +146,23 @@ pub async fn answer_of_machines(machines: &Machines, request: &Request, begun: T
     };
     let node = machines.machine(host).map_err(|error| error.to_string())?;
     let known = ASKED.iter().chain(&FACTS).find(|(name, _)| name == fact);
-    let (_, command) = known.ok_or(format!("the lab has no command for `{fact}`"))?;
-    let part = hosts::of_one(&node, &[(fact, command)], &begun.as_second().to_string()).await;
+    let command = known.map(|(_, command)| (*command).to_owned()).or_else(|| about(fact));
+    let command = command.ok_or(format!("the lab has no command for `{fact}`"))?;
+    let part = hosts::of_one(&node, &[(fact, &command)], &begun.as_second().to_string()).await;
     let mut part = part.map_err(|error| error.to_string())?;
     redact(machines, &mut part.files);
     match part.missed.first() {
         Some(missed) => Err(missed.why.clone()),
         None => Ok(part.files),
     }
+}
+
+/// The command of a fact about another machine.
+fn about(fact: &str) -> Option<String> {
+    let (of, command) = ASKED_OF.iter().find_map(|(name, command)| Some((fact.strip_prefix(name)?, command)))?;
+    let plain = of.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && of.chars().all(|c| c.is_ascii_alphanumeric() || "-._:".contains(c));
+    plain.then(|| command.replace("{of}", of))
 }
 
 async fn of_all(nodes: &[Node], facts: &[(&str, &str)], since: &str) -> Result<Part, LabError> {
@@ -175,7 +194,7 @@ async fn tried(machines: &Machines, node: &Node) -> Result<Vec<Value>, LabError>
     Ok(probes)
 }
 
-/// Host and port of a URL.
+/// Host and port of a URL to which everybody may connect. Log-ins often lead through other machines, and then nobody else may.
 fn target(url: &str) -> Option<(String, u16)> {
     let (scheme, rest) = url.split_once("://")?;
     let authority = rest.split(['/', '?']).next()?;
@@ -185,7 +204,7 @@ fn target(url: &str) -> Option<(String, u16)> {
         "kafka" => 9092,
         "mongodb" => 27017,
         "postgres" => 5432,
-        "ssh" => 22,
+        "ssh" => return None,
         _ => 0,
     };
     let (host, port) = match authority.rsplit_once(':') {
@@ -211,7 +230,7 @@ async fn of_units(
             ),
             (
                 format!("hosts/{}/journal-{unit}.txt", node.name),
-                format!("journalctl -u {unit} --no-pager -o short-iso --since @{since}"),
+                format!("journalctl -u {unit} --no-pager -o short-iso --since @{since} | grep -v -E ' (Received disconnect|pam_unix|pam_env)'; true"),
             ),
         ]
     });
@@ -280,6 +299,14 @@ mod tests {
         );
         assert_eq!(of("http://app.example.test:8080/x").as_deref(), Some("app.example.test:8080"));
         assert_eq!(of("dns://app.example.test"), None);
+        assert_eq!(of("ssh://app.example.test:22"), None);
+    }
+
+    #[test]
+    fn a_fact_about_another_machine_runs_no_other_command() {
+        assert!(about("ssh-v-app.example.test").is_some_and(|command| command.contains(" app.example.test true")));
+        assert_eq!(about("ssh-v-app; true"), None);
+        assert_eq!(about("ssh-v--oProxyCommand=x"), None);
     }
 
     #[test]

@@ -31,7 +31,18 @@ pub(super) const SERVER_FACTS: &[ServerFact] = &[
     fact("postgresql", "hba.txt", sql!("table pg_hba_file_rules")),
     fact("postgresql", "roles.txt", ROLES),
     fact("postgresql", "settings.txt", SETTINGS),
+    fact("ssh", "authorized-keys.txt", AUTHORIZED_KEYS),
+    fact("ssh", "group.txt", "getent group"),
+    fact("ssh", "passwd.txt", "getent passwd"),
+    fact("ssh", "sshd-T.txt", SSHD_T),
 ];
+
+/// Fingerprints, never the keys.
+const AUTHORIZED_KEYS: &str = "for file in /root/.ssh/authorized_keys /home/*/.ssh/authorized_keys; do \
+                               [ -e $file ] && ssh-keygen -lf $file | sed \"s#^#$file: #\"; done; true";
+const SSHD_T: &str = "sshd -T 2>/dev/null | grep -E '^(port|listenaddress|pubkeyauthentication|passwordauthentication|authorizedkeysfile|\
+                      authorizedprincipalsfile|trustedusercakeys|allowusers|denyusers|allowgroups|denygroups|allowtcpforwarding|\
+                      disableforwarding|permitopen|permitrootlogin|strictmodes|authenticationmethods|usepam|maxauthtries) '";
 
 /// The sessions of clients: whose, from where, since when, what each waits for and who holds it up.
 const ACTIVITY: &str = sql!(
