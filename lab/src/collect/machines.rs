@@ -62,10 +62,10 @@ const ASKED_OF: [(&str, &str); 2] = [("ssh-G-", SSH_G), ("ssh-v-", SSH_V)];
 
 /// What the client's configuration says of a log-in, and where it stands.
 const SSH_G: &str = "ssh -G {of} | grep -E '^(host|user|hostname|port|identityfile|identitiesonly|proxyjump|proxycommand) '; \
-                     grep -n '' /dev/null ~/.ssh/config /etc/ssh/ssh_config.d/*.conf 2>/dev/null; true";
+                     grep -n '' /dev/null ~/.ssh/config 2>/dev/null; true";
 /// A log-in as the client tells it, without what both sides agree on.
 const SSH_V: &str = "timeout 10 ssh -v -o BatchMode=yes -o ConnectTimeout=5 {of} true 2>&1 | \
-                     grep -v -E ' (kex|rekey|SSH2_MSG|expecting|channel|compat|load_hostkeys|hostkeys|Server host key|Host .* is known|Found key|identity file|Local version|Remote protocol|pubkey_prepare|Will attempt key|get_agent|Sending|Exit status|Transferred)|^Bytes'; true";
+                     grep -v -E ' (kex|rekey|SSH2_MSG|expecting|compat|load_hostkeys|identity file|Will attempt key|get_agent|Sending|pledge|client_input|ssh_packet|Reading conf|fd [0-9])'; true";
 
 /// The kernel's log is one for all machines of this kind; who is meant stands in the path of its control group.
 const DMESG: &str = "id=$(sed -n 's#.*/containers/\\([0-9a-f]\\{12\\}\\).*#\\1#p' /proc/self/mountinfo | head -n 1); \
@@ -76,6 +76,8 @@ const SYSCTL: &str = "sysctl net.netfilter.nf_conntrack_count net.netfilter.nf_c
                       net.ipv4.ip_forward net.ipv4.tcp_tw_reuse net.ipv4.tcp_fin_timeout net.core.somaxconn 2>/dev/null; \
                       sysctl -a -r 'net.ipv4.conf.*.rp_filter' 2>/dev/null; true";
 
+/// Lines of a journal that go with every log-in and say nothing more than the others.
+const NOISE: &str = " (Received disconnect|pam_unix|pam_env)";
 /// At most so many lines of a unit's journal are kept, the last ones.
 const LINES: usize = 60;
 
@@ -230,7 +232,10 @@ async fn of_units(
             ),
             (
                 format!("hosts/{}/journal-{unit}.txt", node.name),
-                format!("journalctl -u {unit} --no-pager -o short-iso --since @{since} | grep -v -E ' (Received disconnect|pam_unix|pam_env)'; true"),
+                format!(
+                    "text=$(journalctl -u {unit} --no-pager -o short-iso --since @{since}) || exit; \
+                     grep -v -E '{NOISE}' <<<\"$text\"; true"
+                ),
             ),
         ]
     });
