@@ -76,10 +76,12 @@ const SYSCTL: &str = "sysctl net.netfilter.nf_conntrack_count net.netfilter.nf_c
                       net.ipv4.ip_forward net.ipv4.tcp_tw_reuse net.ipv4.tcp_fin_timeout net.core.somaxconn 2>/dev/null; \
                       sysctl -a -r 'net.ipv4.conf.*.rp_filter' 2>/dev/null; true";
 
-/// Lines of a journal that go with every log-in and say nothing more than the others.
-const NOISE: &str = " (Received disconnect|pam_unix|pam_env)";
-/// At most so many lines of a unit's journal are kept, the last ones.
+/// Lines of a journal that say nothing more than the others: what goes with every log-in, what MongoDB says of every connection,
+/// and the frames of its stack when it ends.
+const NOISE: &str = " (Received disconnect|pam_unix|pam_env)|\"msg\":\"(client metadata|Interrupted op|Frame\"|BACKTRACE\")|\"c\":\"CONNPOOL\"";
+/// At most so many lines of a unit's journal are kept, the last ones, and so many bytes of them.
 const LINES: usize = 60;
+const BYTES: usize = 12_000;
 
 /// Collects everything about a world of machines that has run since `begun`; of its traffic the last `requests` before now.
 ///
@@ -177,7 +179,7 @@ async fn of_all(nodes: &[Node], facts: &[(&str, &str)], since: &str) -> Result<P
 
 /// Connections and look-ups tried from a machine, to wherever the world's checks go.
 async fn tried(machines: &Machines, node: &Node) -> Result<Vec<Value>, LabError> {
-    let urls = machines.world.healthy.iter().filter_map(|Check::Probe(probe)| target(&probe.url));
+    let urls = machines.world.healthy.iter().flat_map(|Check::Probe(probe)| targets(&probe.url));
     let targets: BTreeSet<(String, u16)> = urls.collect();
     let names: BTreeSet<&str> = targets.iter().map(|(host, _)| host.as_str()).collect();
     let names: Vec<&str> = names.into_iter().filter(|name| name.parse::<std::net::IpAddr>().is_err()).collect();
@@ -196,24 +198,24 @@ async fn tried(machines: &Machines, node: &Node) -> Result<Vec<Value>, LabError>
     Ok(probes)
 }
 
-/// Host and port of a URL to which everybody may connect. Log-ins often lead through other machines, and then nobody else may.
-fn target(url: &str) -> Option<(String, u16)> {
-    let (scheme, rest) = url.split_once("://")?;
-    let authority = rest.split(['/', '?']).next()?;
+/// Hosts and ports of a URL to which everybody may connect. Log-ins often lead through other machines, and then nobody else may.
+fn targets(url: &str) -> Vec<(String, u16)> {
+    let Some((scheme, rest)) = url.split_once("://") else { return vec![] };
+    let authority = rest.split(['/', '?']).next().unwrap_or_default();
     let authority = authority.rsplit_once('@').map_or(authority, |(_, authority)| authority);
     let usual = match scheme {
         "http" => 80,
         "kafka" => 9092,
         "mongodb" => 27017,
         "postgres" => 5432,
-        "ssh" => return None,
+        "ssh" => return vec![],
         _ => 0,
     };
-    let (host, port) = match authority.rsplit_once(':') {
-        Some((host, port)) => (host, port.parse().ok()?),
-        None => (authority, usual),
-    };
-    (port != 0).then(|| (host.to_owned(), port))
+    let each = authority.split(',').filter_map(|server| match server.rsplit_once(':') {
+        Some((host, port)) => Some((host.to_owned(), port.parse().ok()?)),
+        None => Some((server.to_owned(), usual)),
+    });
+    each.filter(|(_, port)| *port != 0).collect()
 }
 
 /// State and journal of a machine's services, what its servers say of themselves, and the requests that any of them logged.
@@ -278,7 +280,13 @@ fn apart(text: &str, machine: &str) -> (String, Vec<(Option<Timestamp>, Value)>)
             None => other.push(line),
         }
     }
-    let kept = &other[other.len().saturating_sub(LINES)..];
+    let mut bytes = 0;
+    let fits = |line: &&&str| {
+        bytes += line.len();
+        bytes <= BYTES
+    };
+    let count = other.iter().rev().take(LINES).take_while(fits).count();
+    let kept = &other[other.len() - count..];
     (kept.iter().flat_map(|line| [*line, "\n"]).collect(), requests)
 }
 
@@ -297,14 +305,12 @@ mod tests {
 
     #[test]
     fn a_url_says_where_it_goes() {
-        let of = |url: &str| target(url).map(|(host, port)| format!("{host}:{port}"));
-        assert_eq!(
-            of("postgres://app@db.example.test/orders?statement=insert").as_deref(),
-            Some("db.example.test:5432")
-        );
-        assert_eq!(of("http://app.example.test:8080/x").as_deref(), Some("app.example.test:8080"));
-        assert_eq!(of("dns://app.example.test"), None);
-        assert_eq!(of("ssh://app.example.test:22"), None);
+        let of = |url: &str| targets(url).into_iter().map(|(host, port)| format!("{host}:{port}")).collect::<Vec<_>>();
+        assert_eq!(of("postgres://app@db.example.test/orders?statement=insert"), ["db.example.test:5432"]);
+        assert_eq!(of("http://app.example.test:8080/x"), ["app.example.test:8080"]);
+        assert_eq!(of("mongodb://a:27018,b/shop?replicaSet=rs0"), ["a:27018", "b:27017"]);
+        assert!(of("dns://app.example.test").is_empty());
+        assert!(of("ssh://app.example.test:22").is_empty());
     }
 
     #[test]

@@ -25,6 +25,16 @@ macro_rules! sql {
 pub(super) const SERVER_FACTS: &[ServerFact] = &[
     fact("haproxy", "haproxy-stat.txt", "echo 'show stat' | timeout 3 nc -U /run/haproxy/admin.sock | cut -d, -f1,2,5,7,8,14,18,22,23,37,38,57,74"),
     fact("haproxy", "haproxy.cfg.txt", "cat /etc/haproxy/haproxy.cfg"),
+    fact(
+        "kafka",
+        "server.properties.txt",
+        "grep -v -i -e '^ *#' -e '^ *$' -e password -e secret -e jaas /etc/kafka/server.properties",
+    ),
+    fact("kafka", "topics.txt", TOPICS),
+    fact("mongod", "hello.json", HELLO),
+    fact("mongod", "mongod.conf.txt", "grep -v -i -e '^ *#' -e '^ *$' -e password /etc/mongod.conf"),
+    fact("mongod", "rs-status.json", RS_STATUS),
+    fact("mongod", "users.json", USERS),
     // The lines that say which file follows are kept.
     fact("nginx", "nginx.conf.txt", "nginx -T 2>/dev/null | grep -e '^# configuration file' -e '^ *[^# ]'"),
     fact("postgresql", "activity.txt", ACTIVITY),
@@ -63,6 +73,23 @@ const SETTINGS: &str = sql!(
      'idle_in_transaction_session_timeout', 'listen_addresses', 'lock_timeout', 'max_connections', 'port',
      'reserved_connections', 'superuser_reserved_connections') order by 1"
 );
+
+/// The tools' own JVM takes seconds, and longer where nobody answers.
+const TOPICS: &str = "systemctl -q is-active kafka || { echo 'kafka does not run' >&2; exit 1; }; \
+                      timeout 15 kafka-topics.sh --bootstrap-server localhost:9092 --describe --exclude-internal";
+
+const HELLO: &str =
+    "systemctl -q is-active mongod || { echo 'mongod does not run' >&2; exit 1; }; mongo-eval '{\"hello\": 1}'";
+
+/// What a server without a replica set answers is an answer too.
+const RS_STATUS: &str = "systemctl -q is-active mongod || { echo 'mongod does not run' >&2; exit 1; }; \
+                         mongo-eval --uri \"$(cat /root/.mongo-uri 2>/dev/null || echo mongodb://127.0.0.1/?directConnection=true)\" \
+                         '{\"replSetGetStatus\": 1}'; true";
+
+/// Users and their roles, without what proves who they are.
+const USERS: &str = "systemctl -q is-active mongod || { echo 'mongod does not run' >&2; exit 1; }; \
+                     mongo-eval --uri \"$(cat /root/.mongo-uri 2>/dev/null || echo mongodb://127.0.0.1/?directConnection=true)\" \
+                     '{\"usersInfo\": {\"forAllDBs\": true}}'; true";
 
 const fn fact(unit: &'static str, file: &'static str, command: &'static str) -> ServerFact {
     ServerFact { unit, file, command }
