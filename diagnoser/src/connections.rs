@@ -247,7 +247,9 @@ fn key_of_probe(model: &Model<'_>, probe: &Probe) -> Option<Key> {
 
 fn key_of_record(record: &RequestRecord) -> Option<Key> {
     let from = record.from.as_ref().filter(|from| from.is("host"))?;
-    let (to, port) = host_and_port(record.upstream.as_deref().filter(|upstream| !upstream.is_empty())?);
+    // Of several servers the first, as in URLs.
+    let upstream = record.upstream.as_deref()?.split(',').next().filter(|upstream| !upstream.is_empty())?;
+    let (to, port) = host_and_port(upstream);
     Some((Some(from.clone()), to.to_ascii_lowercase(), port))
 }
 

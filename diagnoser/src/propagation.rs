@@ -155,6 +155,11 @@ fn carry(model: &Model<'_>, dependent: &Subject, relation: Relation, mode: Mode)
         Relation::RoutesTo if dependent.is("ingress") => mode.relayed().into_iter().collect(),
         Relation::RoutesTo => vec![mode],
         Relation::ConnectsTo => mode.relayed().into_iter().collect(),
+        // Who is asked says itself that the other is away, whatever keeps it away.
+        Relation::CountsOn => match mode {
+            Mode::Refused | Mode::Silent | Mode::Unreachable | Mode::Broken | Mode::Down => vec![Mode::Errors],
+            _ => vec![],
+        },
         Relation::RunsOn => match mode {
             // The kubelet's own checks vanish as well, so the pods may leave the endpoints.
             Mode::Silent => vec![Mode::Silent, Mode::Down],

@@ -39,6 +39,9 @@ mod ingress_route_missing;
 mod ingress_wrong_backend;
 mod inode_exhaustion;
 mod insufficient_resources;
+mod kafka;
+mod kafka_advertised_listeners;
+mod kafka_min_insync_replicas;
 mod kube_proxy_down;
 mod kubelet_probes;
 mod kubelet_stopped;
@@ -59,6 +62,8 @@ mod mesh_passthrough;
 mod mesh_route;
 mod mesh_subset_missing;
 mod mesh_virtual_service_host_missing;
+mod mongodb_authentication;
+mod mongodb_replica_set_not_initiated;
 mod mtu_black_hole;
 mod name_resolves_to_wrong_address;
 mod network_policy_blocks_dns;
@@ -166,6 +171,8 @@ pub fn all() -> &'static [&'static dyn Cause] {
         &ingress_wrong_backend::IngressWrongBackend,
         &inode_exhaustion::InodeExhaustion,
         &insufficient_resources::InsufficientResources,
+        &kafka_advertised_listeners::KafkaAdvertisedListeners,
+        &kafka_min_insync_replicas::KafkaMinInsyncReplicas,
         &kube_proxy_down::KubeProxyDown,
         &kubelet_stopped::KubeletStopped,
         &link_congestion::LinkCongestion,
@@ -179,6 +186,8 @@ pub fn all() -> &'static [&'static dyn Cause] {
         &mesh_passthrough::MeshPassthrough,
         &mesh_subset_missing::MeshSubsetMissing,
         &mesh_virtual_service_host_missing::MeshVirtualServiceHostMissing,
+        &mongodb_authentication::MongodbAuthentication,
+        &mongodb_replica_set_not_initiated::MongodbReplicaSetNotInitiated,
         &mtu_black_hole::MtuBlackHole,
         &name_resolves_to_wrong_address::NameResolvesToWrongAddress,
         &network_policy_blocks_dns::NetworkPolicyBlocksDns,
@@ -396,6 +405,12 @@ impl Lack {
             }),
             how,
         }
+    }
+
+    /// What a server says of itself, taken on its machine by `command`.
+    pub fn service(machine: &str, file: &str, command: &str, why: String) -> Self {
+        let how = format!("{command}   on {machine}");
+        Self { what: format!("services/{machine}/{file}"), why, how, request: None }
     }
 
     /// A fact of a host, taken there by `command`.

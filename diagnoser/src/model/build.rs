@@ -42,6 +42,7 @@ pub(super) fn build(evidence: &Evidence) -> Model<'_> {
     model.add_resolvers();
     model.connections = connections::of(&model);
     model.add_machines();
+    model.add_clusters();
     for edges in model.dependencies.values_mut() {
         edges.sort_by(|a, b| (&a.to, a.relation).cmp(&(&b.to, b.relation)));
         edges.dedup_by(|a, b| a.to == b.to && a.relation == b.relation);
@@ -55,7 +56,7 @@ pub(super) fn build(evidence: &Evidence) -> Model<'_> {
 }
 
 impl Model<'_> {
-    fn add(&mut self, from: &Subject, to: &Subject, relation: Relation, evidence: Citation) {
+    pub(super) fn add(&mut self, from: &Subject, to: &Subject, relation: Relation, evidence: Citation) {
         if from != to {
             self.dependencies.entry(from.clone()).or_default().push(Edge { to: to.clone(), relation, evidence });
         }

@@ -125,8 +125,8 @@ fn meanings(evidence: &Evidence) -> Vec<Meaning> {
         let (Some(from), Some(upstream), Some(address)) = (&record.from, &record.upstream, &record.address) else {
             continue;
         };
-        // A log-in may lead over a jump host, whose address that is.
-        if record.method == "LOGIN" {
+        // As with probes: what leads on to others (a leader, a jump host), and what is of several servers, ends elsewhere.
+        if matches!(record.method.as_str(), "LOGIN" | "PRODUCE") || upstream.contains(',') {
             continue;
         }
         let cited = Citation::line("traffic.jsonl", index + 1, format!("{upstream} is {address}"));

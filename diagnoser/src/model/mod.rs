@@ -2,6 +2,7 @@
 
 mod address;
 mod build;
+pub(crate) mod clusters;
 mod dns;
 mod endpoints;
 mod machines;
@@ -30,6 +31,8 @@ pub enum Relation {
     ForwardsTo,
     /// A pod, or what serves on a machine, opens connections to the other.
     ConnectsTo,
+    /// A server lacks the other, one of its own cluster, and refuses requests for it.
+    CountsOn,
     /// A pod runs on a node.
     RunsOn,
     /// A pod is made from the template of the other.
