@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     connections::Connection,
+    diagnosis::Change,
     evidence::{Citation, Fact, FileSystem, Hosts, Outcome, Since},
     model::Model,
     propagation::Mode,
@@ -51,20 +52,22 @@ pub(super) fn examine(case: &Case<'_, '_>, resource: &Resource, proof: impl Fn(F
         if effects.is_empty() {
             continue;
         }
-        complaints.extend(ended);
-        let state = one(model, host, &complaints, resource, &proof);
+        let (ended, last): (Vec<String>, Vec<Complaint>) = ended.into_iter().unzip();
+        complaints.extend(last);
+        let state = one(model, host, &complaints, ended, resource, &proof);
         found.push(Finding { subject: model.evidence.machine(host), effects, state });
     }
     found
 }
 
 /// What units that do not run any more said of missing space before they ended.
-fn last_words(model: &Model<'_>, host: &str) -> Vec<Complaint> {
+fn last_words(model: &Model<'_>, host: &str) -> Vec<(String, Complaint)> {
     let hosts = &model.evidence.hosts;
     let units = hosts.fact_names(host).filter_map(|fact| fact.strip_prefix("journal-"));
     let ended = units.filter(|unit| hosts.unit(host, unit).seen().is_some_and(|(unit, _)| !unit.runs()));
     let said = |unit: &str| hosts.last_said(host, unit, Since::Start, says_no_space).seen().flatten();
-    ended.filter_map(|unit| said(unit).map(|cited| Complaint { text: cited.says.clone(), cited })).collect()
+    let complaint = |cited: Citation| Complaint { text: cited.says.clone(), cited };
+    ended.filter_map(|unit| said(unit).map(|cited| (unit.to_owned(), complaint(cited)))).collect()
 }
 
 /// Whether nothing listens on the port that a connection goes to, as far as is known.
@@ -77,6 +80,7 @@ fn one(
     model: &Model<'_>,
     host: &str,
     complaints: &[Complaint],
+    ended: Vec<String>,
     resource: &Resource,
     proof: &impl Fn(Full<'_>) -> State,
 ) -> State {
@@ -107,7 +111,18 @@ fn one(
     };
     let mut evidence: Vec<Citation> = complaints.iter().map(|complaint| complaint.cited.clone()).take(4).collect();
     evidence.push(Citation::line(&file, row.line, left(row)));
-    proof(Full { host, row: (*row).clone(), evidence })
+    match proof(Full { host, row: (*row).clone(), evidence }) {
+        // What has ended over it does not come back by itself.
+        State::Holds(mut proof) if !proof.fix.patch.is_empty() => {
+            let start = |unit: String| Change::Run {
+                host: host.to_owned(),
+                command: ["systemctl".to_owned(), "start".to_owned(), unit].to_vec(),
+            };
+            proof.fix.patch.extend(ended.into_iter().map(start));
+            State::Holds(proof)
+        }
+        state => state,
+    }
 }
 
 /// Absolute paths in a message.
