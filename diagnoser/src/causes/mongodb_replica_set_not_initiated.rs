@@ -104,6 +104,17 @@ mod tests {
     }
 
     #[test]
+    fn twin_no_majority_for_clients_that_name_all_members() {
+        let status = r#"file services/one/rs-status.json | {"members":[{"name":"10.80.1.21:27017","health":1,"stateStr":"SECONDARY"},{"name":"10.80.1.22:27017","health":0,"stateStr":"(not reachable/healthy)"}]}"#;
+        let two = "machine two 10.80.1.22/24 listens *:22\nunit two mongod inactive (dead)";
+        let own = "probe host/one -> tcp://10.80.1.22:27017  refused in 1ms  at 10.80.1.22:27017";
+        let client = "request from=host/client hop=client method=INSERT path=/shop upstream=one.example.test:27017,two.example.test:27017 \
+                      address=10.80.1.21:27017 outcome=failed error=failed:ReplicaSetNoPrimary x10";
+        let machines = WORLD.split("probe").next().unwrap_or_default();
+        check(&format!("{machines}{client}\n{two}\n{own}\n{status}\n=> process-not-listening host/two"));
+    }
+
+    #[test]
     fn unknown_without_the_state_of_the_set() {
         check(&format!("{WORLD}\n=> unknown lacks services/one/rs-status.json"));
     }

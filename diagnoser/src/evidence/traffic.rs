@@ -119,7 +119,8 @@ impl RequestRecord {
     /// The name that was asked for: the Host header, or what a client sent its request to.
     pub fn host(&self) -> Option<&str> {
         let sent_to = || self.upstream.as_deref().filter(|_| self.hop == "client");
-        let authority = self.host.as_deref().or_else(sent_to)?;
+        // Of several servers that stand in for each other the first, as in URLs.
+        let authority = self.host.as_deref().or_else(sent_to)?.split(',').next()?;
         let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
         Some(host).filter(|host| host.parse::<std::net::IpAddr>().is_err())
     }

@@ -128,7 +128,8 @@ fn again_and_again<'a>(records: &[(usize, &'a RequestRecord)]) -> Vec<(usize, &'
 /// What the client asked: the Service or name of its target; the pod itself where the record names none.
 pub(super) fn target(model: &Model<'_>, record: &RequestRecord) -> Subject {
     let near = record.pod();
-    let Some(upstream) = record.upstream.as_deref().filter(|_| record.hop == "client") else {
+    let Some(upstream) = record.upstream.as_deref().filter(|_| record.hop == "client").and_then(|to| to.split(',').next()) else
+    {
         return near.unwrap_or_else(|| Subject::global("hop", &record.hop));
     };
     let name = || Subject::global("name", upstream.rsplit_once(':').map_or(upstream, |(host, _)| host));
