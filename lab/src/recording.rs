@@ -137,6 +137,7 @@ impl Recording {
         let date = self.meta.recorded.strftime("%Y-%m-%d");
         match self.meta.rig.as_str() {
             "kind" => format!("Kubernetes {} on kind {}, {date}", version("kubernetes"), version("kind")),
+            "docker" => format!("machines on Docker {} and kernel {}, {date}", version("engine"), version("kernel")),
             rig => format!("{rig}, {date}"),
         }
     }

@@ -72,7 +72,17 @@ pub fn renaming(files: &Files) -> BTreeMap<String, String> {
         .filter_map(|object| object["metadata"]["name"].as_str())
         .filter(|name| !name.starts_with("kube-") && !VOCABULARY.contains(name))
         .collect();
+    // Machines that no cluster knows are named by their folders.
+    let machines = files.keys().filter_map(|file| file.strip_prefix("hosts/")?.split('/').next());
+    let nodes: BTreeSet<&str> = named_nodes(&objects);
+    let machines = machines.filter(|name| !nodes.contains(name) && !VOCABULARY.contains(name));
+    let names: BTreeSet<&str> = names.into_iter().chain(machines).collect();
     names.into_iter().enumerate().map(|(index, name)| (name.to_owned(), format!("zz{index}q"))).collect()
+}
+
+fn named_nodes(objects: &Value) -> BTreeSet<&str> {
+    let nodes = objects["items"].as_array().into_iter().flatten().filter(|object| object["kind"] == "Node");
+    nodes.filter_map(|node| node["metadata"]["name"].as_str()).collect()
 }
 
 /// The same evidence under other names, in file names as well.

@@ -1,7 +1,9 @@
 //! With its deciding evidence taken away, each recording's right answer is "unknown", naming what is missing.
 
+use std::collections::BTreeSet;
+
 use diagnoser::Verdict;
-use lab::{recording::Recording, replay};
+use lab::{recording::Recording, replay, scenario::Truth};
 use lab_tests::{
     metamorphosis::{Files, without_fields, without_files, without_kind},
     root,
@@ -56,4 +58,27 @@ fn conntrack_saturation_without_counters() {
     check("conntrack-saturation", "hosts/lab-worker/conntrack", |files| {
         without_files(files, |name| name.contains("/conntrack"))
     });
+}
+
+/// The answers about machines rest on readings of them, and without one of these are unknown, naming it.
+#[test]
+fn what_is_said_of_machines_rests_on_readings_that_are_named_when_they_are_gone() {
+    for name in lab_tests::recorded() {
+        let recording = Recording::load(&root().recordings().join(&name)).expect("a recording");
+        if recording.meta.rig != "docker" || recording.scenario.truth == Truth::Healthy {
+            continue;
+        }
+        let diagnose = |files| replay::diagnose(files, replay::NOT_RECORDED).expect("the evidence can be read");
+        let whole = diagnose(recording.evidence.clone());
+        let cited: BTreeSet<&str> =
+            whole.root_causes.iter().flat_map(|root| &root.evidence).map(|cited| cited.source.as_str()).collect();
+        let decides = |file: &&&str| {
+            let left = diagnose(without_files(&recording.evidence, |other| other == **file));
+            left.verdict == Verdict::Unknown && left.missing.iter().any(|missing| missing.what.contains(**file))
+        };
+        assert!(
+            cited.iter().any(|file| decides(&file)),
+            "{name}: none of {cited:?} decides, or none is named as missing"
+        );
+    }
 }

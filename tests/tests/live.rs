@@ -114,6 +114,8 @@ struct Host {
     /// Kernel settings, without those that count or are random, by their path under /proc/sys.
     settings: BTreeMap<String, String>,
     firewall: String,
+    /// Routes, rules of routing, and the names of interfaces.
+    network: String,
     conntrack_entries: u64,
 }
 
@@ -127,8 +129,19 @@ impl Host {
             let lines = rules.lines().filter(|line| !line.starts_with('#'));
             lines.map(|line| line.split(" [").next().unwrap_or(line).to_owned() + "\n").collect::<String>()
         });
+        let network = [&["route"][..], &["rule"], &["-o", "link", "show"]].map(|arguments| {
+            let text = String::from_utf8_lossy(&run("ip", arguments).stdout).into_owned();
+            // Interfaces are numbered in the order in which they came.
+            let lines = text.lines().map(|line| line.split_once(": ").map_or(line, |(_, rest)| rest).to_owned() + "\n");
+            lines.collect::<String>()
+        });
         let count = fs::read_to_string("/proc/sys/net/netfilter/nf_conntrack_count").unwrap_or_default();
-        Self { settings, firewall: firewall.concat(), conntrack_entries: count.trim().parse().unwrap_or_default() }
+        Self {
+            settings,
+            firewall: firewall.concat(),
+            network: network.concat(),
+            conntrack_entries: count.trim().parse().unwrap_or_default(),
+        }
     }
 
     fn compare(&self, after: &Self) {
@@ -141,6 +154,7 @@ impl Host {
             .collect();
         assert!(changed.is_empty(), "kernel settings of the machine changed: {changed:#?}");
         assert_eq!(self.firewall, after.firewall, "the machine's firewall rules changed");
+        assert_eq!(self.network, after.network, "the machine's routes or interfaces changed");
         // Connections to the engine come and go; a table filled by mistake would hold a hundred thousand entries.
         let more = after.conntrack_entries.saturating_sub(self.conntrack_entries);
         assert!(more < 1000, "the machine's own conntrack table grew by {more}");
