@@ -3,10 +3,10 @@
 
 use std::{collections::BTreeMap, net::IpAddr};
 
-use super::{Case, Finding, Lack, State, space::says_no_space};
+use super::{Case, Finding, Lack, State, configuration_rejected, space::says_no_space};
 use crate::{
     connections::Connection,
-    evidence::{Citation, Fact, Hosts, Listener, Since, Unit},
+    evidence::{Citation, Ended, Fact, Hosts, Listener, Since, Unit},
     model::Model,
     propagation::Mode,
 };
@@ -225,7 +225,8 @@ fn services(model: &Model<'_>, host: &str) -> Vec<(Unit, Citation)> {
         .collect()
 }
 
-/// What made a service end that says more than that it did: the kernel for want of memory, or a file system that is full.
+/// What made a service end that says more than that it did: the kernel for want of memory, its own configuration, or a file
+/// system that is full.
 pub(super) fn deeper(model: &Model<'_>, host: &str, unit: &Unit) -> Option<(&'static str, Citation)> {
     let name = unit.name.trim_end_matches(".service");
     if !unit.failed() {
@@ -246,6 +247,25 @@ pub(super) fn deeper(model: &Model<'_>, host: &str, unit: &Unit) -> Option<(&'st
             Hosts::cite(host, &fact, unit.line, unit.says.clone()),
         ));
     }
+    if let Some(cited) = configuration_rejected::said(model, host, unit).seen().flatten() {
+        return Some(("it does not accept its configuration", cited));
+    }
     let said = model.evidence.hosts.last_said(host, name, Since::Start, says_no_space).seen().flatten();
     said.map(|cited| ("it found no space left to write to", cited))
+}
+
+/// What is lacking to say whether anything deeper made a service fail: the kernel's log where it was killed, else its journal.
+pub(super) fn unread(model: &Model<'_>, host: &str, unit: &Unit) -> Vec<Lack> {
+    let name = unit.name.trim_end_matches(".service");
+    let hosts = &model.evidence.hosts;
+    match (&unit.ended, hosts.oom_kills(host), hosts.journal(host, name)) {
+        _ if !unit.failed() => vec![],
+        (Some(Ended::Exited(_)), _, Fact::Missed(why)) => {
+            vec![Lack::host_fact(host, &format!("journal-{name}"), &format!("journalctl -u {name}"), why)]
+        }
+        (Some(Ended::Killed(_)), Fact::Missed(why), _) => {
+            vec![Lack::host_fact(host, "dmesg", "dmesg -T | grep -i -e oom-kill -e 'Killed process'", why)]
+        }
+        _ => vec![],
+    }
 }

@@ -9,6 +9,7 @@ mod claims;
 mod cluster_dns_down;
 mod cluster_dns_misconfigured;
 mod configmap_missing;
+mod configuration_rejected;
 mod connection_limit;
 mod conntrack_table_full;
 mod container_command_invalid;
@@ -21,6 +22,10 @@ mod disk_full;
 mod dns_record_missing;
 mod duplicate_ingress;
 mod edge_rule_blocks_request;
+mod elasticsearch;
+mod elasticsearch_flood_stage;
+mod elasticsearch_heap_exhausted;
+mod elasticsearch_shards_unassigned;
 mod endpoint_address_stale;
 mod ephemeral_port_exhaustion;
 mod exchange;
@@ -29,6 +34,7 @@ mod firewall_drop;
 mod firewall_reject;
 mod flows;
 mod health_check_misconfigured;
+mod host_out_of_memory;
 mod image_registry_unreachable;
 mod image_tag_missing;
 mod ingress_class_missing;
@@ -147,6 +153,7 @@ pub fn all() -> &'static [&'static dyn Cause] {
         &cluster_dns_down::ClusterDnsDown,
         &cluster_dns_misconfigured::ClusterDnsMisconfigured,
         &configmap_missing::ConfigmapMissing,
+        &configuration_rejected::ConfigurationRejected,
         &connection_limit::ConnectionLimit,
         &conntrack_table_full::ConntrackTableFull,
         &container_command_invalid::ContainerCommandInvalid,
@@ -156,11 +163,15 @@ pub fn all() -> &'static [&'static dyn Cause] {
         &dns_record_missing::DnsRecordMissing,
         &duplicate_ingress::DuplicateIngress,
         &edge_rule_blocks_request::EdgeRuleBlocksRequest,
+        &elasticsearch_flood_stage::ElasticsearchFloodStage,
+        &elasticsearch_heap_exhausted::ElasticsearchHeapExhausted,
+        &elasticsearch_shards_unassigned::ElasticsearchShardsUnassigned,
         &endpoint_address_stale::EndpointAddressStale,
         &ephemeral_port_exhaustion::EphemeralPortExhaustion,
         &firewall_drop::FirewallDrop,
         &firewall_reject::FirewallReject,
         &health_check_misconfigured::HealthCheckMisconfigured,
+        &host_out_of_memory::HostOutOfMemory,
         &image_registry_unreachable::ImageRegistryUnreachable,
         &image_tag_missing::ImageTagMissing,
         &ingress_class_missing::IngressClassMissing,

@@ -99,6 +99,10 @@ fn of_machine(model: &Model<'_>, refused: &Refused<'_>) -> State {
             if let Some((because, cited)) = listening::deeper(model, host, &unit) {
                 return State::excluded(because, vec![cited]);
             }
+            let unread = listening::unread(model, host, &unit);
+            if !unread.is_empty() {
+                return State::Undecided(unread);
+            }
             evidence.push(cited);
             let first = if unit.failed() { ", once what its journal says is mended" } else { "" };
             (format!("Start {} on {host}{first}", unit.name), run("start", &unit), vec![])

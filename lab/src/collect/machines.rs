@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Facts by name, with the command of each; `{since}` is when the run began, in seconds.
-const FACTS: [(&str, &str); 18] = [
+const FACTS: [(&str, &str); 19] = [
     ("conntrack", "conntrack -S"),
     ("df", "df -P"),
     ("df-inodes", "df -iP"),
@@ -29,6 +29,7 @@ const FACTS: [(&str, &str); 18] = [
     ("ip-route", "ip route"),
     ("ip-rule", "ip rule"),
     ("nproc", "nproc"),
+    ("ps", "ps -eo pid,etimes,rss,pcpu,unit,comm --sort=-rss | head -n 12"),
     ("resolv", "cat /etc/resolv.conf"),
     ("ss", "ss -tlnp | grep -v 127.0.0.11"),
     ("sysctl", SYSCTL),
@@ -82,6 +83,8 @@ const NOISE: &str = " (Received disconnect|pam_unix|pam_env)|\"msg\":\"(client m
 /// At most so many lines of a unit's journal are kept, the last ones, and so many bytes of them.
 const LINES: usize = 60;
 const BYTES: usize = 12_000;
+/// ... and of each line so much: some programs list all of their settings in one.
+const LENGTH: usize = 320;
 
 /// Collects everything about a world of machines that has run since `begun`; of its traffic the last `requests` before now.
 ///
@@ -282,12 +285,13 @@ fn apart(text: &str, machine: &str) -> (String, Vec<(Option<Timestamp>, Value)>)
     }
     let mut bytes = 0;
     let fits = |line: &&&str| {
-        bytes += line.len();
+        bytes += line.len().min(LENGTH);
         bytes <= BYTES
     };
     let count = other.iter().rev().take(LINES).take_while(fits).count();
     let kept = &other[other.len() - count..];
-    (kept.iter().flat_map(|line| [*line, "\n"]).collect(), requests)
+    let kept = kept.iter().map(|line| line.chars().take(LENGTH).chain(['\n']));
+    (kept.flatten().collect(), requests)
 }
 
 /// Takes out what the world's files keep secret.
