@@ -58,7 +58,10 @@ impl Cause for NameResolvesToWrongAddress {
 
 fn examine(model: &Model<'_>, symptom: &Symptom) -> Option<Finding> {
     let asked = symptom.asked()?;
-    if !symptom.subject.is("name") || !matches!(symptom.seen, Observation::Status(..) | Observation::Failed(_)) {
+    if symptom.connection.is_some()
+        || !symptom.subject.is("name")
+        || !matches!(symptom.seen, Observation::Status(..) | Observation::Failed(_))
+    {
         return None;
     }
     let effects = MODES.iter().map(|mode| (asked.subject(), *mode)).collect();

@@ -13,9 +13,12 @@ use crate::{
 /// How many of the last requests of one kind are looked at to say whether it fails now.
 const WINDOW: usize = 10;
 
+/// A kind of request: the hop, the connection where it is one of a machine, method and path.
+type Kind = (String, Option<Subject>, String);
+
 /// One symptom for each kind of request (method and path) that fails now.
 pub(super) fn symptoms(model: &Model<'_>) -> Vec<Symptom> {
-    let mut kinds: BTreeMap<(String, Option<Subject>, String), Vec<(usize, &RequestRecord)>> = BTreeMap::new();
+    let mut kinds: BTreeMap<Kind, Vec<(usize, &RequestRecord)>> = BTreeMap::new();
     for (index, record) in outermost(model) {
         kinds
             .entry((record.hop.clone(), connections::of_record(record), record.what()))
@@ -128,8 +131,9 @@ fn again_and_again<'a>(records: &[(usize, &'a RequestRecord)]) -> Vec<(usize, &'
 /// What the client asked: the Service or name of its target; the pod itself where the record names none.
 pub(super) fn target(model: &Model<'_>, record: &RequestRecord) -> Subject {
     let near = record.pod();
-    let Some(upstream) = record.upstream.as_deref().filter(|_| record.hop == "client").and_then(|to| to.split(',').next()) else
-    {
+    let Some(upstream) =
+        record.upstream.as_deref().filter(|_| record.hop == "client").and_then(|to| to.split(',').next())
+    else {
         return near.unwrap_or_else(|| Subject::global("hop", &record.hop));
     };
     let name = || Subject::global("name", upstream.rsplit_once(':').map_or(upstream, |(host, _)| host));

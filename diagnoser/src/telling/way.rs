@@ -25,6 +25,18 @@ pub(super) fn path(model: &Model<'_>, symptom: &Symptom, diagnosis: &Diagnosis) 
     if answered && fault.is_none() {
         hops.iter_mut().for_each(|hop| hop.reached = Some(true));
     }
+    // That a rule counts what it throws away says that it got there.
+    if let Some((Direction::There, End::Dropped { rule, .. } | End::Rejected { rule, .. })) = fault
+        && rule.packets.is_some_and(|packets| packets > 0)
+    {
+        hops.iter_mut().for_each(|hop| hop.reached = Some(true));
+    }
+    // The server is told of although nothing comes there.
+    if let Some(server) = connection.host(model).filter(|server| !ways.there.hosts().any(|host| host == *server)) {
+        let lost = fault.is_some_and(|(direction, end)| direction == Direction::There && end.host().is_some());
+        let reached = lost.then_some(false);
+        hops.push(Hop { reached, ..told(model, connection, ways, &ways.there, server) });
+    }
     if let Some(back) = &ways.back {
         let only: Vec<&str> = back.hosts().filter(|host| !ways.there.hosts().any(|known| known == *host)).collect();
         for host in only {
@@ -57,9 +69,7 @@ fn told(model: &Model<'_>, connection: &Connection, ways: &Ways, way: &Way, host
         let back = if direction == Direction::Back { " (the answer)" } else { "" };
         seen.push(format!("{}{back}", end.says()));
     }
-    let last = way.hops.last().is_some_and(|hop| hop.host == host) && matches!(way.end, End::Arrives(_));
-    if last
-        && connection.host(model) == Some(host)
+    if connection.host(model) == Some(host)
         && let (Some(port), Fact::Seen(listening)) = (connection.port, model.evidence.hosts.listeners(host, "ss"))
     {
         let here: Vec<String> = listening.iter().filter(|l| l.port == port).map(|l| l.address.clone()).collect();
@@ -85,5 +95,44 @@ fn mark(model: &Model<'_>, hops: &mut [Hop], ways: &Ways, diagnosis: &Diagnosis)
     });
     if let Some(at) = at {
         hops[at].broken_after = true;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::sketch::{diagnose, evidence};
+
+    const WORLD: &str = "machine client 10.80.1.10/24 via 10.80.1.1
+        machine router 10.80.1.1/24 10.80.2.1/24
+        machine app 10.80.2.10/24 via 10.80.2.1 listens 0.0.0.0:80
+        probe host/client -> tcp://app.example.test:80  timeout in 3s  at 10.80.2.10:80";
+
+    fn told(more: &str) -> Vec<String> {
+        let path = diagnose(evidence(&format!("{WORLD}\n{more}"))).path;
+        path.iter()
+            .map(|hop| format!("{} {:?} {} {}", hop.name, hop.reached, hop.broken_after, hop.seen.join("; ")))
+            .collect()
+    }
+
+    #[test]
+    fn machine_by_machine_up_to_where_it_ends() {
+        let expected = [
+            "client Some(true) false timeout; default via 10.80.1.1 by eth0",
+            "router Some(true) true 10.80.2.0/24 on the link by eth1; dropped at forward",
+            "app Some(false) false listens on 80: 0.0.0.0",
+        ];
+        assert_eq!(told("filter router forward tcp dport 80 counter packets 3 bytes 180 drop"), expected);
+    }
+
+    #[test]
+    fn and_over_whom_the_answer_gets_lost() {
+        let back = "machine second 10.80.1.2/24 10.80.2.2/24
+            route app - default via 10.80.2.1 dev eth0
+            route app default via 10.80.2.2 dev eth0
+            filter second forward tcp sport 80 drop";
+        assert_eq!(
+            told(back)[3],
+            "second (back) None true 10.80.1.0/24 on the link by eth0; dropped at forward (the answer)"
+        );
     }
 }
