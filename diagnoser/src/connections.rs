@@ -303,7 +303,7 @@ pub(crate) fn of(model: &Model<'_>) -> Vec<Connection> {
 
 /// The address of the jump host of a log-in: the last that was connected to, where the name means another or none to who asks.
 fn jump(model: &Model<'_>, from: Option<&Subject>, to: &str, attempts: &[Attempt]) -> Option<IpAddr> {
-    let own = attempts.iter().filter(|attempt| attempt.logs_in()).filter_map(|attempt| attempt.address).last()?;
+    let own = attempts.iter().filter(|attempt| attempt.logs_in()).filter_map(|attempt| attempt.address).next_back()?;
     let meant = model.machines.meaning(to, from);
     let (host, _) = model.machines.owner(own)?;
     // What the name means to the one that was connected to; on a machine's own its name is often of loopback.
