@@ -89,7 +89,10 @@ fn nothing_in_the_project_names_a_path_of_one_machine() {
             continue;
         }
         let text = fs::read_to_string(&path).unwrap_or_default();
+        // The machines of a world have homes of their own.
+        let of_machines = path.starts_with(folder().join("scenarios"));
         let found = ["/home/", "/root/", "/Users/"].into_iter().find(|place| text.contains(place));
+        let found = found.filter(|_| !of_machines);
         assert_eq!(found, None, "{}", path.display());
     }
 }

@@ -54,7 +54,6 @@ pub enum Outcome {
     /// No route, or told so by a router.
     Unreachable,
     /// It failed and the prober did not say how; or the one that was asked refused it in words.
-    #[serde(other)]
     Failed,
 }
 

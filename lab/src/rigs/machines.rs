@@ -90,14 +90,21 @@ impl Machines {
             node.shell(&format!("set -e; {}", machine.setup)).await
         });
         try_join_all(each).await?;
-        let each = self.world.machines.iter().map(async |(name, machine)| {
-            let units = machine.start.join(" ");
-            match units.as_str() {
-                "" => Ok(String::new()),
-                _ => self.machine(name)?.shell(&format!("systemctl daemon-reload; systemctl start {units}")).await,
-            }
-        });
-        try_join_all(each).await.map(drop)
+        // Clients begin when there is somebody to serve them.
+        for clients in [false, true] {
+            let each = self.world.machines.iter().map(async |(name, machine)| {
+                let units = machine.start.iter().filter(|unit| (unit.as_str() == TRICKLE) == clients);
+                match units.cloned().collect::<Vec<_>>().join(" ") {
+                    none if none.is_empty() => Ok(String::new()),
+                    units => {
+                        let start = format!("systemctl daemon-reload; systemctl start {units}");
+                        self.machine(name)?.shell(&start).await
+                    }
+                }
+            });
+            try_join_all(each).await?;
+        }
+        Ok(())
     }
 
     /// Tries these from their places, one after the other, and says how each ended: lines of `probes.json`.
