@@ -131,8 +131,8 @@ pub(super) fn complaint(model: &Model<'_>, hosts: &[String], statuses: &[u16]) -
     let here =
         |connection: &&Connection| connection.host(model).is_some_and(|host| hosts.iter().any(|known| known == host));
     let attempts = model.connections().iter().filter(here).flat_map(|connection| connection.failing());
-    let refused = attempts.filter(|attempt| attempt.status.is_some_and(|status| statuses.contains(&status)));
-    refused.last().map(|attempt| attempt.cited.clone())
+    let mut refused = attempts.filter(|attempt| attempt.status.is_some_and(|status| statuses.contains(&status)));
+    refused.next_back().map(|attempt| attempt.cited.clone())
 }
 
 /// A request to the node on a machine that changes settings.

@@ -167,7 +167,7 @@ fn fix(model: &Model<'_>, host: &str, path: &str, short: f64, evidence: &mut Vec
             (nobody(), vec![Lack { what, why, how, request: None }])
         }
         Fact::Seen(text) => {
-            let rows = text.lines().enumerate().filter_map(|(line, row)| {
+            let mut rows = text.lines().enumerate().filter_map(|(line, row)| {
                 let (size, name) = row.split_once(char::is_whitespace)?;
                 Some((line + 1, size.parse::<f64>().ok()?, name.trim()))
             });
@@ -175,7 +175,7 @@ fn fix(model: &Model<'_>, host: &str, path: &str, short: f64, evidence: &mut Vec
                 let inside = name.strip_prefix(path.trim_end_matches('/')).and_then(|rest| rest.strip_prefix('/'));
                 inside.is_some_and(|inside| !inside.is_empty() && !OWN.contains(&inside))
             };
-            let Some((line, size, name)) = rows.filter(|(_, size, name)| *size >= short && foreign(name)).next() else {
+            let Some((line, size, name)) = rows.find(|(_, size, name)| *size >= short && foreign(name)) else {
                 return (nobody(), vec![]);
             };
             let says = format!("{size} bytes in {name}, which is no data of Elasticsearch");

@@ -81,11 +81,8 @@ fn named(list: &str, name: &str, same: &str) -> Option<bool> {
     for word in list.trim_matches(['{', '}']).split(',').map(|word| word.trim().trim_matches('"')) {
         match word {
             "all" => return Some(true),
-            "sameuser" if !same.is_empty() => {
-                if name == same {
-                    return Some(true);
-                }
-            }
+            "sameuser" if !same.is_empty() && name == same => return Some(true),
+            "sameuser" if !same.is_empty() => {}
             // Replication is no database, and connections for it say another thing when they are refused.
             "replication" => {}
             "samerole" | "samegroup" => unclear = true,

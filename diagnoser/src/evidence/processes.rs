@@ -35,7 +35,7 @@ fn parse(text: &str) -> Vec<Process> {
     for (line, said) in text::lines(text) {
         let words: Vec<&str> = said.split_whitespace().collect();
         let named = |name: &&&str| matches!(**name, "COMMAND" | "CMD");
-        if words.contains(&"PID") && words.iter().any(|word| named(&&word)) {
+        if words.contains(&"PID") && words.iter().any(|word| named(&word)) {
             heading = words.iter().map(|word| (*word).to_owned()).collect();
             found.clear();
         } else if words.len() >= heading.len() {
