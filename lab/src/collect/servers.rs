@@ -30,16 +30,59 @@ macro_rules! es {
 
 /// Everything that is asked, sorted by unit and file.
 pub(super) const SERVER_FACTS: &[ServerFact] = &[
-    fact("elasticsearch", "allocation.json", es!("-s", "_cluster/allocation/explain?filter_path=status,error.reason,index,shard,primary,current_state,unassigned_info,can_allocate,node_allocation_decisions.node_name,node_allocation_decisions.deciders")),
-    fact("elasticsearch", "cluster-health.json", es!("-s", "_cluster/health?filter_path=cluster_name,status,number_of_nodes,number_of_data_nodes,active_primary_shards,unassigned_shards")),
-    fact("elasticsearch", "cluster-settings.json", es!("-sf", "_cluster/settings?include_defaults=true&filter_path=*.cluster.routing.allocation.disk,*.cluster.routing.allocation.enable,*.cluster.routing.allocation.exclude,*.cluster.routing.allocation.require")),
+    fact(
+        "elasticsearch",
+        "allocation.json",
+        es!(
+            "-s",
+            "_cluster/allocation/explain?filter_path=status,error.reason,index,shard,primary,current_state,unassigned_info,can_allocate,node_allocation_decisions.node_name,node_allocation_decisions.deciders"
+        ),
+    ),
+    fact(
+        "elasticsearch",
+        "cluster-health.json",
+        es!(
+            "-s",
+            "_cluster/health?filter_path=cluster_name,status,number_of_nodes,number_of_data_nodes,active_primary_shards,unassigned_shards"
+        ),
+    ),
+    fact(
+        "elasticsearch",
+        "cluster-settings.json",
+        es!(
+            "-sf",
+            "_cluster/settings?include_defaults=true&filter_path=*.cluster.routing.allocation.disk,*.cluster.routing.allocation.enable,*.cluster.routing.allocation.exclude,*.cluster.routing.allocation.require"
+        ),
+    ),
     fact("elasticsearch", "data-usage.txt", "du -xa -B1 -d1 /var/lib/elasticsearch | sort -rn | head -n 8"),
     fact("elasticsearch", "environment.txt", "cat /etc/default/elasticsearch"),
     fact("elasticsearch", "heap-sizes.txt", "journalctl -u elasticsearch --no-pager -o cat | grep 'heap size'"),
-    fact("elasticsearch", "index-settings.json", es!("-sf", "_all/_settings?filter_path=*.settings.index.blocks,*.settings.index.routing.allocation,*.settings.index.number_of_replicas")),
-    fact("elasticsearch", "jvm-options.txt", "grep -rH '^[^#]' /etc/elasticsearch/jvm.options.d /etc/elasticsearch/jvm.options; true"),
-    fact("elasticsearch", "nodes-stats.json", es!("-sf", "_nodes/stats/jvm,breaker,fs?filter_path=nodes.*.name,nodes.*.host,nodes.*.jvm.mem.heap_used_in_bytes,nodes.*.jvm.mem.heap_max_in_bytes,nodes.*.fs.data,nodes.*.breakers.parent")),
-    fact("haproxy", "haproxy-stat.txt", "echo 'show stat' | timeout 3 nc -U /run/haproxy/admin.sock | cut -d, -f1,2,5,7,8,14,18,22,23,37,38,57,74"),
+    fact(
+        "elasticsearch",
+        "index-settings.json",
+        es!(
+            "-sf",
+            "_all/_settings?filter_path=*.settings.index.blocks,*.settings.index.routing.allocation,*.settings.index.number_of_replicas"
+        ),
+    ),
+    fact(
+        "elasticsearch",
+        "jvm-options.txt",
+        "grep -rH '^[^#]' /etc/elasticsearch/jvm.options.d /etc/elasticsearch/jvm.options; true",
+    ),
+    fact(
+        "elasticsearch",
+        "nodes-stats.json",
+        es!(
+            "-sf",
+            "_nodes/stats/jvm,breaker,fs?filter_path=nodes.*.name,nodes.*.host,nodes.*.jvm.mem.heap_used_in_bytes,nodes.*.jvm.mem.heap_max_in_bytes,nodes.*.fs.data,nodes.*.breakers.parent"
+        ),
+    ),
+    fact(
+        "haproxy",
+        "haproxy-stat.txt",
+        "echo 'show stat' | timeout 3 nc -U /run/haproxy/admin.sock | cut -d, -f1,2,5,7,8,14,18,22,23,37,38,57,74",
+    ),
     fact("haproxy", "haproxy.cfg.txt", "cat /etc/haproxy/haproxy.cfg"),
     fact(
         "kafka",
