@@ -31,7 +31,6 @@ use crate::{
     diagnosis::{Change, Fix},
     evidence::{Citation, Fact, Hosts, RequestRecord},
     model::Model,
-    propagation::Mode,
 };
 
 /// See the module's comment.
@@ -56,13 +55,7 @@ impl Cause for ApplicationRejectsConnection {
     }
 
     fn examine(&self, case: &Case<'_, '_>) -> Vec<Finding> {
-        let cut = cut_off::cut(case.model);
-        let found = cut.iter().map(|cut| Finding {
-            subject: case.model.evidence.machine(cut.host),
-            effects: vec![(cut.connection.subject(), Mode::Broken)],
-            state: examine(case.model, cut),
-        });
-        found.collect()
+        cut_off::examine(case.model, examine)
     }
 }
 

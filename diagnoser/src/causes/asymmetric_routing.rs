@@ -67,10 +67,13 @@ fn of(model: &Model<'_>, connection: &Connection) -> Option<Finding> {
 }
 
 fn one(model: &Model<'_>, connection: &Connection, ways: &Ways, server: &Hop) -> State {
-    let back = ways.back.as_ref().map(|back| back.end.clone());
-    let lost = match (&back, &ways.later) {
-        (Some(end @ (End::Dropped { .. } | End::WrongInterface { .. })), _) => end.clone(),
-        (_, Some((_, end))) => end.clone(),
+    let back = ways.back.as_ref();
+    let lost = match (back.map(|back| &back.end), &ways.later) {
+        // A rule that drops whatever it sees has nothing to do with the way.
+        (Some(end @ End::Dropped { .. }), None) if back.is_some_and(|back| !back.one_sided) => {
+            return State::excluded("the rule drops it whichever way it came", end.cites());
+        }
+        (Some(end @ (End::Dropped { .. } | End::WrongInterface { .. })), _) | (_, Some((_, end))) => end,
         _ => {
             let lacks: Vec<Lack> = ways.lacks();
             if !lacks.is_empty() {
@@ -79,13 +82,6 @@ fn one(model: &Model<'_>, connection: &Connection, ways: &Ways, server: &Hop) ->
             return State::excluded("both ways let it pass, although they differ", vec![]);
         }
     };
-    // A rule that drops whatever it sees has nothing to do with the way.
-    if let End::Dropped { rule, .. } = &lost
-        && !rule.text.contains("state")
-        && ways.later.is_none()
-    {
-        return State::excluded("the rule drops it whichever way it came", lost.cites());
-    }
     let mut evidence = connection.cites();
     let there = ways.there.hops.iter().rev().nth(1);
     evidence.extend(there.into_iter().flat_map(Hop::cites));

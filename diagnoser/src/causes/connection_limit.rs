@@ -27,7 +27,6 @@ use crate::{
     diagnosis::{Change, Fix},
     evidence::{Citation, Fact, Hosts, JournalLine},
     model::Model,
-    propagation::Mode,
 };
 
 /// See the module's comment.
@@ -61,13 +60,7 @@ impl Cause for ConnectionLimit {
     }
 
     fn examine(&self, case: &Case<'_, '_>) -> Vec<Finding> {
-        let cut = cut_off::cut(case.model);
-        let found = cut.iter().map(|cut| Finding {
-            subject: case.model.evidence.machine(cut.host),
-            effects: vec![(cut.connection.subject(), Mode::Broken)],
-            state: examine(case.model, cut),
-        });
-        found.collect()
+        cut_off::examine(case.model, examine)
     }
 }
 

@@ -2,11 +2,12 @@
 
 use std::net::IpAddr;
 
-use super::{Lack, nginx};
+use super::{Finding, Lack, State, nginx};
 use crate::{
     connections::{Attempt, Connection},
     evidence::{Citation, Fact, Outcome, RequestRecord},
     model::Model,
+    propagation::Mode,
     symptoms::Observation,
     ways::Ways,
 };
@@ -40,8 +41,18 @@ impl Cut<'_> {
     }
 }
 
+/// What a cause says of the machine of each such connection.
+pub(super) fn examine(model: &Model<'_>, look: impl Fn(&Model<'_>, &Cut<'_>) -> State) -> Vec<Finding> {
+    let found = cut(model).into_iter().map(|cut| Finding {
+        subject: model.evidence.machine(cut.host),
+        effects: vec![(cut.connection.subject(), Mode::Broken)],
+        state: look(model, &cut),
+    });
+    found.collect()
+}
+
 /// All such connections.
-pub(super) fn cut<'m>(model: &'m Model<'_>) -> Vec<Cut<'m>> {
+fn cut<'m>(model: &'m Model<'_>) -> Vec<Cut<'m>> {
     let connections = model.connections().iter().filter(|connection| connection.client().is_some());
     connections
         .filter_map(|connection| {

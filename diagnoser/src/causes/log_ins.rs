@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use super::Lack;
+use super::{Finding, Lack, State};
 use crate::{
     connections::Connection,
     evidence::{Citation, Fact, Hosts, Since},
@@ -30,8 +30,22 @@ pub(super) struct Refused<'m> {
     pub server: &'m str,
 }
 
+/// What a cause says of each such log-in, at the machine that it would sit in.
+pub(super) fn examine(
+    model: &Model<'_>,
+    at: impl for<'r> Fn(&Refused<'r>) -> &'r str,
+    look: impl Fn(&Model<'_>, &Refused<'_>) -> State,
+) -> Vec<Finding> {
+    let each = refused(model).into_iter().map(|refused| Finding {
+        subject: model.evidence.machine(at(&refused)),
+        effects: effects(refused.connection),
+        state: look(model, &refused),
+    });
+    each.collect()
+}
+
 /// Every log-in that is refused for want of a key that counts.
-pub(super) fn refused<'m>(model: &'m Model<'_>) -> Vec<Refused<'m>> {
+fn refused<'m>(model: &'m Model<'_>) -> Vec<Refused<'m>> {
     let each = model.connections().iter().filter_map(|connection| {
         let attempt = connection.typical().filter(|attempt| attempt.logs_in())?;
         let (whom, methods) = attempt.text.as_deref()?.split_once(": Permission denied (")?;

@@ -45,13 +45,7 @@ impl Cause for SshKeyNotAuthorized {
     }
 
     fn examine(&self, case: &Case<'_, '_>) -> Vec<Finding> {
-        let refused = log_ins::refused(case.model);
-        let each = refused.iter().map(|refused| Finding {
-            subject: case.model.evidence.machine(refused.server),
-            effects: log_ins::effects(refused.connection),
-            state: look(case.model, refused),
-        });
-        each.collect()
+        log_ins::examine(case.model, |refused| refused.server, look)
     }
 }
 

@@ -45,12 +45,12 @@ const INODES: &str = "df -iP | awk 'NR > 1 && $2 > 0 && $3 / $2 > 0.9 { print $6
 
 /// The counters that are read twice, under the name that says they are the earlier ones.
 pub(super) async fn counters(live: &Live) -> Result<Part, LabError> {
-    of_all(live, &[("conntrack.earlier", "conntrack -S")], "0").await
+    of_all(live.rig.nodes(), &[("conntrack.earlier", "conntrack -S")], "0").await
 }
 
 /// Every fact of every node.
 pub(super) async fn collect(live: &Live, begun: Timestamp) -> Result<Part, LabError> {
-    of_all(live, &FACTS, &begun.as_second().to_string()).await
+    of_all(live.rig.nodes(), &FACTS, &begun.as_second().to_string()).await
 }
 
 /// One fact of one node, asked for by the diagnoser.
@@ -60,22 +60,28 @@ pub(super) async fn answer(node: &Node, fact: &str) -> Result<Files, String> {
         .chain(&ASKED)
         .find(|(name, _)| *name == fact)
         .ok_or(format!("the lab has no command for `{fact}`"))?;
-    let part = of_one(node, &[(fact, command)], "0").await.map_err(|error| error.to_string())?;
+    asked(node, fact, command, "0").await
+}
+
+/// One fact of one node or machine, or why it cannot be had.
+pub(super) async fn asked(node: &Node, fact: &str, command: &str, since: &str) -> Result<Files, String> {
+    let part = of_one(node, &[(fact, command)], since).await.map_err(|error| error.to_string())?;
     match part.missed.first() {
         Some(missed) => Err(missed.why.clone()),
         None => Ok(part.files),
     }
 }
 
-async fn of_all(live: &Live, facts: &[(&str, &str)], since: &str) -> Result<Part, LabError> {
+/// Facts of several nodes or machines.
+pub(super) async fn of_all(nodes: &[Node], facts: &[(&str, &str)], since: &str) -> Result<Part, LabError> {
     let mut whole = Part::default();
-    for part in try_join_all(live.rig.nodes().iter().map(|node| of_one(node, facts, since))).await? {
+    for part in try_join_all(nodes.iter().map(|node| of_one(node, facts, since))).await? {
         whole.merge(part);
     }
     Ok(whole)
 }
 
-pub(super) async fn of_one(node: &Node, facts: &[(&str, &str)], since: &str) -> Result<Part, LabError> {
+async fn of_one(node: &Node, facts: &[(&str, &str)], since: &str) -> Result<Part, LabError> {
     let scripts: Vec<String> = facts.iter().map(|(_, command)| command.replace("{since}", since)).collect();
     let mut part = Part::default();
     for ((fact, _), output) in facts.iter().zip(node.side_by_side(&scripts).await?) {

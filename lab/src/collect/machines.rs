@@ -97,12 +97,12 @@ pub async fn of_machines(machines: &Machines, begun: Timestamp, requests: usize)
     let since = begun.as_second().to_string();
     let nodes = machines.nodes();
     let earlier =
-        of_all(&nodes, &[("conntrack.earlier", "conntrack -S"), ("tc.earlier", "tc -s qdisc")], &since).await?;
+        hosts::of_all(&nodes, &[("conntrack.earlier", "conntrack -S"), ("tc.earlier", "tc -s qdisc")], &since).await?;
     let again = Instant::now() + APART;
     let tried = try_join_all(nodes.iter().map(|node| tried(machines, node))).await?;
     sleep_until(again).await;
     let collected = Timestamp::now();
-    let facts = of_all(&nodes, &FACTS, &since).await?;
+    let facts = hosts::of_all(&nodes, &FACTS, &since).await?;
     let mut whole = Part::default();
     let mut records = vec![];
     for part in try_join_all(nodes.iter().map(|node| of_units(machines, node, &since))).await? {
@@ -118,9 +118,7 @@ pub async fn of_machines(machines: &Machines, begun: Timestamp, requests: usize)
     }
     whole.files.insert("probes.json".to_owned(), lines(&probes));
     whole.files.insert("traffic.jsonl".to_owned(), traffic::last(records, end, requests));
-    let missed: Vec<Value> =
-        whole.missed.iter().map(|missed| json!({"what": missed.what, "why": missed.why})).collect();
-    let coverage = json!({"collected": collected, "missed": missed});
+    let coverage = json!({"collected": collected, "missed": whole.missed()});
     whole.files.insert("coverage.json".to_owned(), pretty(&coverage));
     redact(machines, &mut whole.files);
     Ok(whole.files)
@@ -155,13 +153,9 @@ pub async fn answer_of_machines(machines: &Machines, request: &Request, begun: T
     let known = ASKED.iter().chain(&FACTS).find(|(name, _)| name == fact);
     let command = known.map(|(_, command)| (*command).to_owned()).or_else(|| about(fact));
     let command = command.ok_or(format!("the lab has no command for `{fact}`"))?;
-    let part = hosts::of_one(&node, &[(fact, &command)], &begun.as_second().to_string()).await;
-    let mut part = part.map_err(|error| error.to_string())?;
-    redact(machines, &mut part.files);
-    match part.missed.first() {
-        Some(missed) => Err(missed.why.clone()),
-        None => Ok(part.files),
-    }
+    let mut files = hosts::asked(&node, fact, &command, &begun.as_second().to_string()).await?;
+    redact(machines, &mut files);
+    Ok(files)
 }
 
 /// The command of a fact about another machine.
@@ -170,14 +164,6 @@ fn about(fact: &str) -> Option<String> {
     let plain = of.starts_with(|c: char| c.is_ascii_alphanumeric())
         && of.chars().all(|c| c.is_ascii_alphanumeric() || "-._:".contains(c));
     plain.then(|| command.replace("{of}", of))
-}
-
-async fn of_all(nodes: &[Node], facts: &[(&str, &str)], since: &str) -> Result<Part, LabError> {
-    let mut whole = Part::default();
-    for part in try_join_all(nodes.iter().map(|node| hosts::of_one(node, facts, since))).await? {
-        whole.merge(part);
-    }
-    Ok(whole)
 }
 
 /// Connections and look-ups tried from a machine, to wherever the world's checks go.

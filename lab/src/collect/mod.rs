@@ -50,6 +50,11 @@ impl Part {
         self.missed.extend(other.missed);
     }
 
+    /// What could not be had, as `coverage.json` has it.
+    fn missed(&self) -> Vec<Value> {
+        self.missed.iter().map(|missed| json!({"what": missed.what, "why": missed.why})).collect()
+    }
+
     fn miss(&mut self, what: impl Into<String>, why: impl Into<String>) {
         self.missed.push(Missed { what: what.into(), why: why.into() });
     }
@@ -78,13 +83,11 @@ pub async fn evidence(live: &Live, begun: Timestamp, requests: usize) -> Result<
     for part in [first, probes, objects, facts, logs] {
         whole.merge(part);
     }
-    let missed: Vec<Value> =
-        whole.missed.iter().map(|missed| json!({"what": missed.what, "why": missed.why})).collect();
     let coverage = json!({
         "collected": collected,
         "namespaces": live.namespaces(),
         "listed": listed,
-        "missed": missed,
+        "missed": whole.missed(),
     });
     whole.files.insert("coverage.json".to_owned(), pretty(&coverage));
     Ok(whole.files)

@@ -91,14 +91,7 @@ impl KindCluster {
                 why: "this world has a cluster".to_owned(),
                 next: "Machines are of worlds with `rig: docker`.".to_owned(),
             }),
-            Action::Run { node, command } => {
-                let output = self.node(node)?.run(command).await?;
-                output.ok().map(drop).map_err(|why| LabError::Live {
-                    what: format!("on node {node}: {}", command.join(" ")),
-                    why,
-                    next: "lab gc undoes what was done so far.".to_owned(),
-                })
-            }
+            Action::Run { node, command } => self.node(node)?.insist(command).await.map(drop),
         }
     }
 

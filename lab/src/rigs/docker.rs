@@ -75,14 +75,7 @@ impl DockerRig {
         match action {
             Action::Raise(plan) => self.raise(plan).await,
             Action::Raze { place } => raze(&self.engine, place).await,
-            Action::Run { node, command } => {
-                let output = self.machine(node).run(command).await?;
-                output.ok().map(drop).map_err(|why| LabError::Live {
-                    what: format!("on {node}: {}", command.join(" ")),
-                    why,
-                    next: "lab gc removes what was made so far.".to_owned(),
-                })
-            }
+            Action::Run { node, command } => self.machine(node).insist(command).await.map(drop),
             Action::Apply(_) | Action::Set { .. } | Action::Delete(_) => Err(LabError::Live {
                 what: "changing a Kubernetes object".to_owned(),
                 why: "this world has machines and no cluster".to_owned(),
