@@ -95,8 +95,11 @@ pub struct Candidate {
     pub cause: String,
     /// Where it would sit.
     pub subject: Subject,
-    /// What it lacks.
+    /// What it lacks; nothing where it holds.
     pub lacks: Vec<String>,
+    /// Ids of the symptoms that it would explain.
+    #[serde(default)]
+    pub explains: Vec<String>,
 }
 
 /// A reading that was not to be had.

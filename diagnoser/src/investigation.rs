@@ -170,10 +170,16 @@ impl Investigation {
         symptoms: &[Symptom],
         open: &BTreeSet<usize>,
     ) -> (Vec<Candidate>, Vec<Missing>) {
+        let ids = |explains: &BTreeSet<usize>| explains.iter().map(|&i| symptoms[i].id.clone()).collect();
         let mut candidates: Vec<Candidate> = holding
             .iter()
             .filter(|h| !h.explains.is_empty())
-            .map(|h| Candidate { cause: h.cause.to_owned(), subject: h.subject.clone(), lacks: vec![] })
+            .map(|h| Candidate {
+                cause: h.cause.to_owned(),
+                subject: h.subject.clone(),
+                lacks: vec![],
+                explains: ids(&h.explains),
+            })
             .collect();
         let mut missing: BTreeMap<String, (Lack, BTreeSet<String>)> = BTreeMap::new();
         for l in looked.iter().filter(|l| !l.explains.is_disjoint(open)) {
@@ -182,6 +188,7 @@ impl Investigation {
                 cause: l.cause.id().to_owned(),
                 subject: l.finding.subject.clone(),
                 lacks: lacks.iter().map(|lack| lack.what.clone()).collect(),
+                explains: ids(&l.explains),
             });
             for lack in lacks {
                 missing

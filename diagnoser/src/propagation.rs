@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     evidence::Outcome,
-    model::{Model, Relation, is_ready},
+    model::{Model, Relation, is_steadily_ready},
     subject::Subject,
     symptoms::{Observation, Symptom},
 };
@@ -137,10 +137,11 @@ pub fn propagate(model: &Model<'_>, effects: &[(Subject, Mode)]) -> BTreeMap<Sub
 fn carry(model: &Model<'_>, dependent: &Subject, relation: Relation, mode: Mode) -> Vec<Mode> {
     match relation {
         Relation::ForwardsTo => match mode {
-            // Pods that are down leave the endpoints; the Service fails once no ready one is left.
+            // Pods that are down leave the endpoints; the Service fails once no ready one is left. They may come and go.
             Mode::Down => {
                 let left = model.dependencies(dependent).iter().filter(|edge| edge.relation == Relation::ForwardsTo);
-                let any_ready = left.into_iter().any(|edge| model.object(&edge.to).is_some_and(is_ready));
+                let mut pods = left.filter_map(|edge| model.object(&edge.to));
+                let any_ready = pods.any(|pod| is_steadily_ready(pod, model.now));
                 if any_ready { vec![] } else { vec![Mode::Empty] }
             }
             other => vec![other],

@@ -4,8 +4,8 @@
 //! ```text
 //! service shop/web     selector app=web     80 -> 8080
 //! deployment shop/web  app=web  limit 512Mi
-//! pod shop/web-1       app=web  ready|unready|creating  [declares 80] [checked 80] [listens 0.0.0.0:80] [calls api.shop:80]
-//!                      [limit 64Mi] [mounts /srv/data] [owner deployment/shop/web] [on n1]
+//! pod shop/web-1       app=web  ready|unready|creating  [since TIME] [declares 80] [checked 80] [listens 0.0.0.0:80]
+//!                      [calls api.shop:80] [limit 64Mi] [mounts /srv/data] [owner deployment/shop/web] [on n1]
 //! ingress shop/web     shop.example.test -> web
 //! policy shop/base     selects app=web  denies ingress   |   allows ingress from NAMESPACE app=x
 //! event pod/shop/web-1 REASON message ...

@@ -120,6 +120,7 @@ fn an_unknown_says_what_would_decide() {
         cause: cause.to_owned(),
         subject: subject(at),
         lacks: vec![lacks.to_owned()],
+        explains: vec![],
     };
     let missing = |what: &str, why: &str, how: &str| Missing {
         what: what.to_owned(),

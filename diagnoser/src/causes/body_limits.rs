@@ -8,7 +8,6 @@ use crate::{
     evidence::{Citation, Object, Quantity},
     model::Model,
     subject::Subject,
-    symptoms::now,
 };
 
 /// A limit and the place where it stands.
@@ -152,7 +151,7 @@ impl Limit {
             to: json!(to),
         }];
         if let Some(workload) = &self.restart
-            && let Some(time) = now(model.evidence)
+            && let Some(time) = model.now
         {
             // As `kubectl rollout restart` does it.
             let path = "/spec/template/metadata/annotations/kubectl.kubernetes.io~1restartedAt".to_owned();

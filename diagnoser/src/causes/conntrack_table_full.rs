@@ -208,6 +208,21 @@ mod tests {
     }
 
     #[test]
+    fn a_pod_that_comes_and_goes_leaves_its_service_empty_at_times() {
+        let world = |since: &str| {
+            format!(
+                "service a/s  selector app=s  80 -> 80
+                 pod a/s-1  app=s  ready  since {since}  listens 0.0.0.0:80
+                 conntrack n1  262144 of 262144  drop 3 -> 90
+                 probe service/a/s:80  timeout in 3s
+                 probe service/a/s:80  refused in 1ms"
+            )
+        };
+        check(&format!("{}\n=> conntrack-table-full node/n1", world("2026-01-01T11:59:50Z")));
+        check(&format!("{}\n=> unknown", world("2026-01-01T11:50:00Z")));
+    }
+
+    #[test]
     fn unknown_without_statistics() {
         check(&format!("{WORLD}\n=> unknown lacks hosts/n1/sysctl.txt"));
     }

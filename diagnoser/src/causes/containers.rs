@@ -11,7 +11,6 @@ use crate::{
     model::{Model, has_just_restarted, is_down, is_restarting},
     propagation::Mode,
     subject::Subject,
-    symptoms::now,
 };
 
 /// The last time a container ended.
@@ -49,7 +48,7 @@ pub(super) fn ends<'e>(model: &Model<'_>, pod: &'e Object) -> Vec<Ended<'e>> {
             let Some(key) = ["state", "lastState"].into_iter().find(|key| !status[*key]["terminated"].is_null()) else {
                 continue;
             };
-            if !status["state"]["running"].is_null() && !has_just_restarted(status, now(model.evidence)) {
+            if !status["state"]["running"].is_null() && !has_just_restarted(status, model.now) {
                 continue;
             }
             let end = &status[key]["terminated"];
@@ -78,9 +77,8 @@ pub(super) fn ends<'e>(model: &Model<'_>, pod: &'e Object) -> Vec<Ended<'e>> {
 
 /// Pods that are down or restart again and again, by workload.
 pub(super) fn troubled<'e>(model: &Model<'e>) -> BTreeMap<Subject, Vec<&'e Object>> {
-    let now = now(model.evidence);
     let mut found: BTreeMap<Subject, Vec<&Object>> = BTreeMap::new();
-    for pod in model.evidence.objects.of_kind("pod").filter(|pod| is_down(pod) || is_restarting(pod, now)) {
+    for pod in model.evidence.objects.of_kind("pod").filter(|pod| is_down(pod) || is_restarting(pod, model.now)) {
         found.entry(model.workload_of(pod.subject())).or_default().push(pod);
     }
     found

@@ -31,7 +31,7 @@ use crate::{
     model::{Model, Relation},
     propagation::Mode,
     subject::Subject,
-    symptoms::{Observation, Symptom, alike, now, observation, outermost, steady},
+    symptoms::{Observation, Symptom, alike, observation, outermost, steady},
 };
 
 /// See the module's comment.
@@ -140,7 +140,7 @@ fn runs<'e>(model: &Model<'e>, cron: &Object) -> Vec<Run<'e>> {
         job.namespace() == cron.namespace()
             && job.controller().is_some_and(|(kind, name)| kind == "CronJob" && name == cron.name())
     });
-    let end = now(model.evidence);
+    let end = model.now;
     let mut runs: Vec<Run<'e>> = jobs
         .filter_map(|job| {
             let from = job.time("/status/startTime")?;

@@ -12,7 +12,7 @@ use crate::{
     evidence::{Citation, Fact, Hosts, Object},
     model::{Model, is_ready, is_running},
     subject::Subject,
-    symptoms::{event_subject, event_time, now},
+    symptoms::{event_subject, event_time},
 };
 
 /// One probe of one container.
@@ -165,7 +165,7 @@ impl<'e> KubeletProbe<'e> {
         let started = statuses
             .filter(|status| status["name"] == self.container_name())
             .find_map(|status| status["state"]["running"]["startedAt"].as_str()?.parse::<jiff::Timestamp>().ok());
-        let up = now(model.evidence).zip(started).map(|(now, started)| now.duration_since(started).as_secs());
+        let up = model.now.zip(started).map(|(now, started)| now.duration_since(started).as_secs());
         self.failure(model).is_none() && up.is_some_and(|up| up > patience)
     }
 

@@ -74,7 +74,7 @@ pub(super) fn restart(model: &Model<'_>, pods: &BTreeSet<Subject>) -> Vec<Change
     const RESTARTED: &str = "/spec/template/metadata/annotations/kubectl.kubernetes.io~1restartedAt";
     let workloads: BTreeSet<Subject> = pods.iter().map(|pod| model.workload_of(pod)).collect();
     let restarted = |workload: &Subject| ["daemonset", "deployment", "statefulset"].contains(&workload.kind.as_str());
-    let time = crate::symptoms::now(model.evidence).map_or_else(|| "by hand".to_owned(), |time| time.to_string());
+    let time = model.now.map_or_else(|| "by hand".to_owned(), |time| time.to_string());
     workloads
         .into_iter()
         .filter(restarted)

@@ -35,7 +35,6 @@ use crate::{
     model::Model,
     propagation::Mode,
     subject::Subject,
-    symptoms::now,
 };
 
 /// See the module's comment.
@@ -178,7 +177,7 @@ fn role_is_there(model: &Model<'_>, host: &str, role: &str) -> Result<Vec<Citati
     if roles.find("rolname", role, "has_password").is_some_and(|(has, _)| has == "f") {
         return Err(State::excluded(format!("{role} has no password"), vec![cite("no password".to_owned())]));
     }
-    if until.parse::<jiff::Timestamp>().ok().zip(now(model.evidence)).is_some_and(|(until, now)| until <= now) {
+    if until.parse::<jiff::Timestamp>().ok().zip(model.now).is_some_and(|(until, now)| until <= now) {
         return Err(State::excluded(
             format!("the password of {role} has expired"),
             vec![cite(format!("valid until {until}"))],

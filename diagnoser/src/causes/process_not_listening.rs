@@ -35,7 +35,6 @@ use crate::{
     model::{Model, is_ready, is_restarting, is_running},
     propagation::Mode,
     subject::Subject,
-    symptoms::now,
 };
 
 /// See the module's comment.
@@ -59,7 +58,7 @@ impl Cause for ProcessNotListening {
         let mut asked: BTreeMap<Subject, Vec<(&Object, &Object)>> = BTreeMap::new();
         for service in model.evidence.objects.of_kind("service") {
             let pods = model.selected_pods(service).into_iter();
-            for pod in pods.filter(|pod| is_running(pod) && !is_restarting(pod, now(model.evidence))) {
+            for pod in pods.filter(|pod| is_running(pod) && !is_restarting(pod, model.now)) {
                 asked.entry(model.workload_of(pod.subject())).or_default().push((service, pod));
             }
         }

@@ -30,7 +30,7 @@ use crate::{
     model::Model,
     propagation::Mode,
     subject::Subject,
-    symptoms::{Lacking, lacking, now},
+    symptoms::{Lacking, lacking},
 };
 
 /// See the module's comment.
@@ -176,7 +176,7 @@ fn written(resource: &str, value: f64) -> String {
 fn restart(model: &Model<'_>, workload: &Object) -> Option<Change> {
     let path = "/spec/template/metadata/annotations/kubectl.kubernetes.io~1restartedAt".to_owned();
     let from = workload.get(&path).cloned().unwrap_or(Value::Null);
-    let at = now(model.evidence)?.to_string();
+    let at = model.now?.to_string();
     Some(Change::Set { object: workload.subject().clone(), path, from, to: json!(at) })
 }
 

@@ -12,7 +12,6 @@ use crate::{
     evidence::{Citation, Object},
     model::{Model, is_down},
     subject::Subject,
-    symptoms::now,
 };
 
 /// The template before the current one, and where it stands.
@@ -118,7 +117,7 @@ pub(super) fn restart(model: &Model<'_>, workload: &Subject) -> Option<Change> {
     let object = model.object(workload)?;
     object.get("/spec/template")?;
     let from = object.get(RESTARTED).cloned().unwrap_or(Value::Null);
-    let now = now(model.evidence).map_or("now".to_owned(), |now| now.to_string());
+    let now = model.now.map_or("now".to_owned(), |now| now.to_string());
     Some(Change::Set { object: workload.clone(), path: RESTARTED.to_owned(), from, to: now.into() })
 }
 

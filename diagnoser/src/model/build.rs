@@ -10,6 +10,7 @@ use crate::{
     evidence::{Citation, Evidence, Object, Outcome, ProbeKind, Target, selects},
     policy::{self, Direction},
     subject::Subject,
+    symptoms::event_time,
 };
 
 /// Builds the graph.
@@ -20,6 +21,7 @@ pub(super) fn build(evidence: &Evidence) -> Model<'_> {
         dependents: BTreeMap::new(),
         addresses: Addresses::new(evidence, &Machines::new(evidence)),
         machines: Machines::new(evidence),
+        now: now(evidence),
         connections: Vec::new(),
     };
     for pod in evidence.objects.of_kind("pod") {
@@ -53,6 +55,15 @@ pub(super) fn build(evidence: &Evidence) -> Model<'_> {
         }
     }
     model
+}
+
+fn now(evidence: &Evidence) -> Option<jiff::Timestamp> {
+    let latest = || {
+        let events = evidence.objects.of_kind("event").filter_map(event_time);
+        let probes = evidence.probes.iter().filter_map(|probe| probe.time);
+        events.chain(probes).chain(evidence.traffic.iter().filter_map(|record| record.time)).max()
+    };
+    evidence.coverage.collected.or_else(latest)
 }
 
 impl Model<'_> {

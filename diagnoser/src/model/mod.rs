@@ -14,7 +14,7 @@ pub(crate) use build::{addresses_in, settings};
 pub use dns::{Resolver, resolver};
 pub use endpoints::Endpoint;
 pub use machines::{Machines, Meaning};
-pub use workload::{has_just_restarted, is_down, is_ready, is_restarting, is_running};
+pub use workload::{has_just_restarted, is_down, is_ready, is_restarting, is_running, is_steadily_ready};
 
 use crate::{
     connections::Connection,
@@ -63,6 +63,8 @@ pub struct Model<'e> {
     addresses: address::Addresses,
     /// The machines, by their addresses.
     pub machines: Machines,
+    /// When the evidence was taken, or the latest time in it.
+    pub now: Option<jiff::Timestamp>,
     connections: Vec<Connection>,
 }
 

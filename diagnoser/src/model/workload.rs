@@ -18,6 +18,21 @@ pub fn is_ready(pod: &Object) -> bool {
     pod.list("/status/conditions").iter().any(|c| c["type"] == "Ready" && c["status"] == "True")
 }
 
+/// Whether the pod is ready and does not come and go. One that became ready within the last minute, and not because it had
+/// just started, was missing from the endpoints shortly before: what was tried then found nobody.
+pub fn is_steadily_ready(pod: &Object, now: Option<jiff::Timestamp>) -> bool {
+    const WHILE: jiff::SignedDuration = jiff::SignedDuration::from_secs(60);
+    const START: jiff::SignedDuration = jiff::SignedDuration::from_secs(10);
+    let time = |value: &Value| value.as_str()?.parse::<jiff::Timestamp>().ok();
+    let statuses = pod.list("/status/containerStatuses").iter();
+    let started = statuses.filter_map(|status| time(&status["state"]["running"]["startedAt"])).max();
+    let since = pod.list("/status/conditions").iter().find(|c| c["type"] == "Ready");
+    let since = since.and_then(|ready| time(&ready["lastTransitionTime"]));
+    let lately = now.zip(since).is_some_and(|(now, since)| now.duration_since(since) <= WHILE);
+    let again = started.zip(since).is_some_and(|(started, since)| since.duration_since(started) > START);
+    is_ready(pod) && !(lately && again)
+}
+
 /// Whether every container runs; a ready pod does, even where its containers' states were not collected.
 pub fn is_running(pod: &Object) -> bool {
     let statuses = pod.list("/status/containerStatuses");

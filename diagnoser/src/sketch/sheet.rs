@@ -254,7 +254,8 @@ impl Sheet {
         };
         object["spec"] = json!({"nodeName": node, "containers": [container], "volumes": volumes});
         object["status"] = json!({"phase": if creating { "Pending" } else { "Running" }, "podIP": format!("10.244.0.{}", self.objects.len() + 1),
-            "conditions": [{"type": "Ready", "status": if ready { "True" } else { "False" }}],
+            "conditions": [{"type": "Ready", "status": if ready { "True" } else { "False" },
+                "lastTransitionTime": after(words, "since").unwrap_or(BORN)}],
             "containerStatuses": [{"name": "c", "ready": ready, "state": state}]});
         if words.contains(&"listens") {
             let sockets: String = words

@@ -24,7 +24,7 @@ pub use asked::Asked;
 pub(crate) use events::events_of;
 pub(crate) use makers::{Lacking, lacking, pods_of};
 pub(crate) use nodes::readiness;
-pub(crate) use objects::{event_subject, event_time, now};
+pub(crate) use objects::{event_subject, event_time};
 pub use origin::Origin;
 pub(crate) use requests::{alike, observation, outermost, steady, words};
 pub(crate) use slow::median;

@@ -1,9 +1,6 @@
 //! Nodes that are not ready. A cordoned node is ready and takes no new pods; that hurts nobody by itself.
 
-use super::{
-    Observation, Symptom,
-    objects::{START_UP, now},
-};
+use super::{Observation, Symptom, objects::START_UP};
 use crate::{
     evidence::{Citation, Object},
     model::Model,
@@ -36,11 +33,10 @@ pub(crate) fn readiness(node: &Object) -> Option<Readiness> {
 
 /// Nodes that are down and not merely starting.
 pub(super) fn down_nodes(model: &Model<'_>) -> Vec<Symptom> {
-    let now = now(model.evidence);
     let mut found = Vec::new();
     for node in model.evidence.objects.of_kind("node") {
         let Some(ready) = readiness(node).filter(|ready| ready.status != "True") else { continue };
-        let age = now.zip(node.time("/metadata/creationTimestamp")).map(|(now, born)| now.duration_since(born));
+        let age = model.now.zip(node.time("/metadata/creationTimestamp")).map(|(now, born)| now.duration_since(born));
         if age.is_some_and(|age| age < START_UP) {
             continue;
         }

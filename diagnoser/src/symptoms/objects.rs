@@ -14,19 +14,19 @@ pub(super) const START_UP: jiff::SignedDuration = jiff::SignedDuration::from_sec
 
 /// Pods that are down and not merely starting, or that come and go.
 pub(super) fn down_pods(model: &Model<'_>) -> Vec<Symptom> {
-    let now = now(model.evidence);
     let warnings = warnings(model.evidence);
     let mut found = Vec::new();
-    for pod in model.evidence.objects.of_kind("pod").filter(|pod| is_down(pod) || is_restarting(pod, now)) {
+    for pod in model.evidence.objects.of_kind("pod").filter(|pod| is_down(pod) || is_restarting(pod, model.now)) {
         let waiting = pod.list("/status/containerStatuses").iter().chain(pod.list("/status/initContainerStatuses"));
         let reason = waiting
             .filter_map(|status| status["state"]["waiting"]["reason"].as_str())
             .find(|reason| !matches!(*reason, "ContainerCreating" | "PodInitializing"));
         let warning = warnings.get(pod.subject());
-        let old = now
+        let old = model
+            .now
             .zip(pod.time("/metadata/creationTimestamp"))
             .is_some_and(|(now, born)| now.duration_since(born) > START_UP);
-        let restarting = is_restarting(pod, now);
+        let restarting = is_restarting(pod, model.now);
         let starts = reason.is_none() && warning.is_none() && !old;
         if !restarting && (starts || reason.is_none() && is_spare(model, pod)) {
             continue;
@@ -113,16 +113,6 @@ fn meant_to_be_empty(model: &Model<'_>, service: &Object) -> bool {
                 && crate::evidence::selects(&selector, &workload.map("/spec/template/metadata/labels"))
         })
     })
-}
-
-/// When the evidence was taken, or the latest time in it.
-pub(crate) fn now(evidence: &Evidence) -> Option<jiff::Timestamp> {
-    let latest = || {
-        let events = evidence.objects.of_kind("event").filter_map(event_time);
-        let probes = evidence.probes.iter().filter_map(|probe| probe.time);
-        events.chain(probes).chain(evidence.traffic.iter().filter_map(|record| record.time)).max()
-    };
-    evidence.coverage.collected.or_else(latest)
 }
 
 /// When an event was last seen.

@@ -8,74 +8,19 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep_until};
 
-use super::{APART, Part, hosts, lines, pretty, servers::SERVER_FACTS, traffic};
+use super::{
+    APART, Part, hosts, lines,
+    machine_facts::{self, FACTS},
+    pretty,
+    servers::SERVER_FACTS,
+    traffic,
+};
 use crate::{
     LabError,
     replay::Files,
     rigs::{Machines, Node, lines_of},
     scenario::Check,
 };
-
-/// Facts by name, with the command of each; `{since}` is when the run began, in seconds.
-const FACTS: [(&str, &str); 19] = [
-    ("conntrack", "conntrack -S"),
-    ("df", "df -P"),
-    ("df-inodes", "df -iP"),
-    ("dmesg", DMESG),
-    ("free", "free -b"),
-    ("hosts-file", "cat /etc/hosts"),
-    ("ip-addr", "ip addr"),
-    ("ip-link", "ip -s link"),
-    ("ip-route", "ip route"),
-    ("ip-rule", "ip rule"),
-    ("nproc", "nproc"),
-    ("ps", "ps -eo pid,etimes,rss,pcpu,unit,comm --sort=-rss | head -n 12"),
-    ("resolv", "cat /etc/resolv.conf"),
-    ("ss", "ss -tlnp | grep -v 127.0.0.11"),
-    ("sysctl", SYSCTL),
-    ("systemctl", UNITS),
-    ("tc", "tc -s qdisc"),
-    ("uname", "uname -a"),
-    ("uptime", "uptime"),
-];
-
-/// Facts that are taken only when the diagnoser asks, because they take time, or are long.
-const ASKED: [(&str, &str); 6] = [
-    ("conntrack-list", "conntrack -L 2>&1 | head -n 400"),
-    ("ip-route-all", "ip route show table all"),
-    ("large-files", LARGE),
-    ("nft", "nft -a list ruleset 2>/dev/null || iptables-save"),
-    ("ss-all", "ss -tan"),
-    ("tcpdump", "timeout 6 tcpdump -n -tttt -i any -c 150 'tcp or icmp' 2>&1; true"),
-];
-
-/// Without what the service manager brings along for itself.
-const UNITS: &str = "systemctl list-units --type=service --all --plain --no-legend --no-pager | \
-                     grep -v -e '^systemd-' -e '^initrd-' -e ' not-found ' -e ' masked '";
-
-/// On file systems with less than a twentieth left: the largest files, when each was written last and whose it is.
-const LARGE: &str = "df -P | awk 'NR > 1 && $2 > 0 && $4 * 20 < $2 { print $6 }' | sort -u | while read -r mount; do \
-                     find \"$mount\" -xdev -type f -size +512k -printf '%s %TY-%Tm-%TdT%TH:%TM:%.2TS %u %p\\n'; done | \
-                     sort -rn | head -n 8";
-
-/// Facts of one machine about another, which the diagnoser asks for by name and host (`ssh-v-app.example.test`).
-const ASKED_OF: [(&str, &str); 2] = [("ssh-G-", SSH_G), ("ssh-v-", SSH_V)];
-
-/// What the client's configuration says of a log-in, and where it stands.
-const SSH_G: &str = "ssh -G {of} | grep -E '^(host|user|hostname|port|identityfile|identitiesonly|proxyjump|proxycommand) '; \
-                     grep -n '' /dev/null ~/.ssh/config 2>/dev/null; true";
-/// A log-in as the client tells it, without what both sides agree on.
-const SSH_V: &str = "timeout 10 ssh -v -o BatchMode=yes -o ConnectTimeout=5 {of} true 2>&1 | \
-                     grep -v -E ' (kex|rekey|SSH2_MSG|expecting|compat|load_hostkeys|identity file|Will attempt key|get_agent|Sending|pledge|client_input|ssh_packet|Reading conf|fd [0-9])'; true";
-
-/// The kernel's log is one for all machines of this kind; who is meant stands in the path of its control group.
-const DMESG: &str = "id=$(sed -n 's#.*/containers/\\([0-9a-f]\\{12\\}\\).*#\\1#p' /proc/self/mountinfo | head -n 1); \
-                     dmesg --time-format iso --since @{since} | awk -v id=\"$id\" '/oom-kill:/ { own = id != \"\" && index($0, id) } \
-                     /oom-kill:|[Oo]ut of memory: Killed/ { if (own) print; next } /oom_reaper/ { if (own) print }'";
-
-const SYSCTL: &str = "sysctl net.netfilter.nf_conntrack_count net.netfilter.nf_conntrack_max net.ipv4.ip_local_port_range \
-                      net.ipv4.ip_forward net.ipv4.tcp_tw_reuse net.ipv4.tcp_fin_timeout net.core.somaxconn 2>/dev/null; \
-                      sysctl -a -r 'net.ipv4.conf.*.rp_filter' 2>/dev/null; true";
 
 /// Lines of a journal that say nothing more than the others: what goes with every log-in, what MongoDB says of every connection,
 /// and the frames of its stack when it ends.
@@ -150,20 +95,10 @@ pub async fn answer_of_machines(machines: &Machines, request: &Request, begun: T
         return Err("these are machines and no cluster".to_owned());
     };
     let node = machines.machine(host).map_err(|error| error.to_string())?;
-    let known = ASKED.iter().chain(&FACTS).find(|(name, _)| name == fact);
-    let command = known.map(|(_, command)| (*command).to_owned()).or_else(|| about(fact));
-    let command = command.ok_or(format!("the lab has no command for `{fact}`"))?;
+    let command = machine_facts::command_of(fact).ok_or(format!("the lab has no command for `{fact}`"))?;
     let mut files = hosts::asked(&node, fact, &command, &begun.as_second().to_string()).await?;
     redact(machines, &mut files);
     Ok(files)
-}
-
-/// The command of a fact about another machine.
-fn about(fact: &str) -> Option<String> {
-    let (of, command) = ASKED_OF.iter().find_map(|(name, command)| Some((fact.strip_prefix(name)?, command)))?;
-    let plain = of.starts_with(|c: char| c.is_ascii_alphanumeric())
-        && of.chars().all(|c| c.is_ascii_alphanumeric() || "-._:".contains(c));
-    plain.then(|| command.replace("{of}", of))
 }
 
 /// Connections and look-ups tried from a machine, to wherever the world's checks go.
@@ -301,13 +236,6 @@ mod tests {
         assert_eq!(of("mongodb://a:27018,b/shop?replicaSet=rs0"), ["a:27018", "b:27017"]);
         assert!(of("dns://app.example.test").is_empty());
         assert!(of("ssh://app.example.test:22").is_empty());
-    }
-
-    #[test]
-    fn a_fact_about_another_machine_runs_no_other_command() {
-        assert!(about("ssh-v-app.example.test").is_some_and(|command| command.contains(" app.example.test true")));
-        assert_eq!(about("ssh-v-app; true"), None);
-        assert_eq!(about("ssh-v--oProxyCommand=x"), None);
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod changes;
 mod components;
 mod hosts;
 mod logs;
+mod machine_facts;
 mod machines;
 mod objects;
 mod probes;

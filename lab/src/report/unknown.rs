@@ -22,10 +22,11 @@ pub(super) fn render(diagnosis: &Diagnosis, style: Style) -> String {
         diagnosis.candidates.iter().map(|c| c.cause.len() + c.subject.to_string().len() + 4).max().unwrap_or_default();
     for candidate in &diagnosis.candidates {
         let name = format!("{} on {}", candidate.cause, candidate.subject);
-        let needs = if candidate.lacks.is_empty() {
-            "holds, as another one does; nothing collected tells which".to_owned()
-        } else {
-            format!("needs: {}", candidate.lacks.join(", "))
+        let unexplained = diagnosis.symptoms.iter().find(|symptom| !candidate.explains.contains(&symptom.id));
+        let needs = match unexplained {
+            _ if !candidate.lacks.is_empty() => format!("needs: {}", candidate.lacks.join(", ")),
+            Some(symptom) => format!("holds, and leaves this unexplained: {}", symptom.says),
+            None => "holds, as another one does; nothing collected tells which".to_owned(),
         };
         if widest <= 40 {
             out.push_str(&hang(&format!("  {name:<widest$}   "), &harmless(&needs)));
