@@ -144,7 +144,27 @@ impl Objects {
             }
             items.insert(object.subject.clone(), object);
         }
-        Ok(Self { items })
+        let mut objects = Self { items };
+        objects.forget_what_was_said_of_the_dead();
+        Ok(objects)
+    }
+
+    /// Leaves out events about pods that are gone and whose name another pod has now, as with a StatefulSet. The kubelet says
+    /// another uid of pods that it runs out of a file than the API server does, so those are left alone
+    /// (kubernetes/pkg/kubelet/pod, annotation kubernetes.io/config.mirror).
+    fn forget_what_was_said_of_the_dead(&mut self) {
+        let stale = |event: &Object| {
+            let about = event.get("/involvedObject").or_else(|| event.get("/regarding"))?;
+            let text = |key: &str| about[key].as_str();
+            let pod = self.get(&Subject::namespaced(text("kind")?, text("namespace")?, text("name")?))?;
+            let mirror = pod.get("/metadata/annotations/kubernetes.io~1config.mirror").is_some();
+            Some(pod.subject.kind == "pod" && !mirror && pod.text("/metadata/uid")? != text("uid")?)
+        };
+        let stale: Vec<Subject> =
+            self.of_kind("event").filter(|event| stale(event) == Some(true)).map(|e| e.subject.clone()).collect();
+        for event in stale {
+            self.items.remove(&event);
+        }
     }
 
     /// One object.

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use jiff::{SignedDuration, Timestamp};
+
 use super::{Asked, Observation, Origin, Symptom, origin, requests, steady};
 use crate::{
     connections,
@@ -30,12 +32,15 @@ pub(super) fn symptoms(model: &Model<'_>) -> Vec<Symptom> {
         lines.insert(std::ptr::from_ref(record), line);
         kinds.entry((record.what(), connections::of_record(record))).or_default().push(record);
     }
+    let waits = waits(model);
     let mut found = Vec::new();
     for ((what, _), records) in kinds {
         let well: Vec<&RequestRecord> = steady(records).into_iter().filter(|record| record.succeeded()).collect();
         let Some(median) = median(well.iter().filter_map(|record| record.seconds)) else { continue };
         let bound = (TIMES * median).max(SECONDS);
-        let is_late = |record: &RequestRecord| record.seconds.is_some_and(|seconds| seconds >= bound);
+        let is_late = |record: &RequestRecord| {
+            record.seconds.is_some_and(|seconds| seconds >= bound) && !held_up_with_all(record, &waits)
+        };
         // Since the first late one: before it there may have been another system.
         let Some(first) = well.iter().position(|record| is_late(record)) else { continue };
         let since = &well[first..];
@@ -97,6 +102,30 @@ pub(super) fn symptoms(model: &Model<'_>) -> Vec<Symptom> {
     found
 }
 
+/// From when to when each request was under way, by its end, for all that the same hop logged.
+fn waits(model: &Model<'_>) -> Vec<(Timestamp, Timestamp)> {
+    let under_way = requests::outermost(model).into_iter().filter_map(|(_, record)| wait(record));
+    let mut waits: Vec<_> = under_way.map(|(start, end)| (end, start)).collect();
+    waits.sort_unstable();
+    waits
+}
+
+/// From when to when a request was under way.
+fn wait(record: &RequestRecord) -> Option<(Timestamp, Timestamp)> {
+    let end = record.time?;
+    Some((end.checked_sub(SignedDuration::try_from_secs_f64(record.seconds?).ok()?).ok()?, end))
+}
+
+/// Whether others were made while a request waited, and none of them was answered before it (less a tenth of its wait): then
+/// a pause of the whole machine, or of the one who asks, held all of them up, and none of them is late by itself.
+fn held_up_with_all(record: &RequestRecord, waits: &[(Timestamp, Timestamp)]) -> bool {
+    let Some((start, end)) = wait(record) else { return false };
+    let before = end.checked_sub(end.duration_since(start) / 10).unwrap_or(end);
+    let ended_since = &waits[waits.partition_point(|(ended, _)| *ended <= start)..];
+    let mut meanwhile = ended_since.iter().filter(|(_, began)| *began > start && *began < before).peekable();
+    meanwhile.peek().is_some() && meanwhile.all(|(ended, _)| *ended >= before)
+}
+
 /// The middle one.
 pub(crate) fn median(numbers: impl Iterator<Item = f64>) -> Option<f64> {
     let mut sorted: Vec<f64> = numbers.collect();
@@ -107,6 +136,26 @@ pub(crate) fn median(numbers: impl Iterator<Item = f64>) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use crate::sketch::check;
+
+    #[test]
+    fn what_a_pause_of_the_whole_machine_holds_up_is_not_late_by_itself() {
+        // Every two seconds one is late; `other` begins in the middle of its wait and ends before it, or with it.
+        let requests = |other: f64| -> String {
+            let round = |n: i32| {
+                let end = f64::from(2 * n - 40);
+                format!(
+                    "request hop=client method=GET path=/ status=200 seconds=1 id=a{n} at={end}
+                     request hop=client method=GET path=/ status=200 seconds={other} id=b{n} at={}
+                     request hop=client method=GET path=/ status=200 seconds=0.01 id=c{n} at={} x3\n",
+                    end - 0.5 + other,
+                    end + 0.6,
+                )
+            };
+            (0..19).map(round).collect()
+        };
+        check(&format!("{}=> unknown", requests(0.01)));
+        check(&format!("{}=> healthy", requests(0.49)));
+    }
 
     #[test]
     fn a_single_late_request_is_no_symptom() {

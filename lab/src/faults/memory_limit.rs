@@ -46,7 +46,7 @@ impl Break for MemoryLimit {
             let Some(pod) = pods.iter().find(|pod| limit(pod) == Some(json!(self.limit))) else {
                 return Ok(Now::NotYet(format!("no pod with the limit {} yet", self.limit)));
             };
-            let warning = live.warnings(&pod_subject(pod)).await?.pop();
+            let warning = live.warnings(&pod_subject(pod), pod["metadata"]["uid"].as_str()).await?.pop();
             Ok(match warning {
                 Some((reason, message)) => Now::Holds(format!("{reason}: {message}")),
                 None => Now::NotYet("a new pod, no warning about it yet".to_owned()),

@@ -160,7 +160,7 @@ async fn settled(system: &System) -> Result<Now<()>, LabError> {
             });
             // That a container failed to start is told before it stands in the status.
             let subject = pod_subject(&pod);
-            let warnings = live.warnings(&subject).await?;
+            let warnings = live.warnings(&subject, pod["metadata"]["uid"].as_str()).await?;
             if !told && warnings.iter().all(|(reason, _)| reason == "Failed") {
                 return Ok(Now::NotYet(format!("{subject} is starting")));
             }

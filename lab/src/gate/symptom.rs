@@ -88,7 +88,7 @@ async fn of_pod(live: &Live, expected: &PodSymptom) -> Result<String, LabError> 
             let status = |key: &str| pod.pointer(&format!("/status/containerStatuses/0/{key}"));
             let waiting = status("state/waiting/reason").and_then(Value::as_str);
             let restarts = status("restartCount").and_then(Value::as_u64).unwrap_or_default();
-            let events = live.warnings(&subject).await?;
+            let events = live.warnings(&subject, pod["metadata"]["uid"].as_str()).await?;
             let has_event =
                 expected.event.as_ref().is_none_or(|event| events.iter().any(|(reason, _)| reason == event));
             let waits = expected.waiting.as_ref().is_none_or(|reason| waiting == Some(reason));

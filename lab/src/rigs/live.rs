@@ -184,17 +184,18 @@ impl Live {
         })
     }
 
-    /// The messages of warnings about an object, oldest first.
+    /// Reasons and messages of warnings about an object, oldest first; with its uid, none about an earlier one of that name.
     ///
     /// # Errors
     /// When the API server does not answer.
-    pub async fn warnings(&self, subject: &Subject) -> Result<Vec<(String, String)>, LabError> {
+    pub async fn warnings(&self, subject: &Subject, uid: Option<&str>) -> Result<Vec<(String, String)>, LabError> {
         let events = self.rig.api.list(kind_of("event")?, subject.namespace.as_deref(), "").await?;
         let text = |event: &Value, key: &str| event[key].as_str().unwrap_or_default().to_owned();
         let about = events.into_iter().filter(|event| {
             event["type"] == "Warning"
                 && event["involvedObject"]["name"] == subject.name.as_str()
                 && event["involvedObject"]["kind"].as_str().is_some_and(|kind| kind.eq_ignore_ascii_case(&subject.kind))
+                && uid.is_none_or(|uid| event["involvedObject"]["uid"] == uid)
         });
         let mut found: Vec<Value> = about.collect();
         found.sort_by_key(|event| text(event, "lastTimestamp"));
