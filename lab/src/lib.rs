@@ -2,7 +2,7 @@
 //!
 //! Reading order: [`scenario`] (what is broken, and the truth), [`faults`] (how), [`rigs`] (where), [`gate`] (a live run,
 //! stage by stage), [`collect`] (what is seen of it), [`recording`] (a run kept as files), [`replay`] (the one loop in which
-//! the diagnoser asks and is answered), [`score`] and [`suite`] (the judgement), [`report`] (what a person reads), [`cli`].
+//! the diagnoser asks and is answered), [`score`], [`suite`] and [`foreign`] (the judgement), [`report`] (what a person reads), [`cli`].
 //! What may not enter: a diagnosis. The lab knows the truth and the diagnoser must not; the arrow points one way only.
 
 pub mod build_images;
@@ -16,6 +16,7 @@ pub mod evidence_folder;
 pub mod exit;
 pub mod faults;
 pub mod fix;
+pub mod foreign;
 pub mod gate;
 pub mod gc;
 pub mod ledger;

@@ -1,8 +1,8 @@
 //! The judgement: a diagnosis against the truth. Pure.
 
-use std::{collections::BTreeSet, fmt};
+use std::fmt;
 
-use diagnoser::{Diagnosis, Subject, Verdict};
+use diagnoser::{Diagnosis, Subject, Verdict, diagnosis::RootCause};
 use serde::{Deserialize, Serialize};
 
 use crate::scenario::Truth;
@@ -61,28 +61,40 @@ impl fmt::Display for Outcome {
 
 /// Judges a diagnosis. Several roots must all be named, and nothing beside them.
 pub fn score(truth: &Truth, diagnosis: &Diagnosis) -> Outcome {
-    let roots = match (truth, diagnosis.verdict) {
-        (Truth::Healthy, Verdict::Healthy) => return Outcome::Exact,
-        (Truth::Healthy, _) | (Truth::Roots(_), Verdict::Healthy) => return Outcome::Wrong,
-        (Truth::Roots(_), Verdict::Unknown) => return Outcome::Abstained,
-        (Truth::Roots(roots), Verdict::Confirmed) => roots,
+    let roots = match truth {
+        Truth::Healthy => &[][..],
+        Truth::Roots(roots) => roots,
     };
+    judge(roots, diagnosis, |root, named| root.cause == named.cause, |root, named| root.subject == named.subject)
+}
+
+/// The same for a truth in whatever words, with what tells whether they mean the cause, and the subject, of a root that was
+/// named; no roots are a healthy system.
+pub fn judge<T>(
+    truth: &[T],
+    diagnosis: &Diagnosis,
+    cause: impl Fn(&T, &RootCause) -> bool,
+    subject: impl Fn(&T, &RootCause) -> bool,
+) -> Outcome {
+    match (truth, diagnosis.verdict) {
+        ([], Verdict::Healthy) => return Outcome::Exact,
+        ([], _) | (_, Verdict::Healthy) => return Outcome::Wrong,
+        (_, Verdict::Unknown) => return Outcome::Abstained,
+        (_, Verdict::Confirmed) => {}
+    }
     let named = &diagnosis.root_causes;
-    let true_pairs: BTreeSet<(&str, &Subject)> =
-        roots.iter().map(|root| (root.cause.as_str(), &root.subject)).collect();
-    let named_pairs: BTreeSet<(&str, &Subject)> =
-        named.iter().map(|root| (root.cause.as_str(), &root.subject)).collect();
-    let causes =
-        |pairs: &BTreeSet<(&str, &Subject)>| pairs.iter().map(|(cause, _)| (*cause).to_owned()).collect::<Vec<_>>();
-    let subjects = |pairs: &BTreeSet<(&str, &Subject)>| {
-        pairs.iter().map(|(_, subject)| (*subject).clone()).collect::<BTreeSet<_>>()
+    // Each of one side has its like on the other.
+    let alike = |is: &dyn Fn(&T, &RootCause) -> bool| {
+        truth.len() == named.len()
+            && truth.iter().all(|root| named.iter().any(|named| is(root, named)))
+            && named.iter().all(|named| truth.iter().any(|root| is(root, named)))
     };
     let suffers = |subject: &Subject| diagnosis.symptoms.iter().any(|symptom| symptom.subject == *subject);
-    if true_pairs == named_pairs {
+    if alike(&|root, named| cause(root, named) && subject(root, named)) {
         Outcome::Exact
-    } else if causes(&true_pairs) == causes(&named_pairs) {
+    } else if alike(&cause) {
         Outcome::CauseOnly
-    } else if subjects(&true_pairs) == subjects(&named_pairs) {
+    } else if alike(&subject) {
         Outcome::SubjectOnly
     } else if !named.is_empty() && named.iter().all(|root| suffers(&root.subject)) {
         Outcome::SymptomOnly
@@ -93,10 +105,7 @@ pub fn score(truth: &Truth, diagnosis: &Diagnosis) -> Outcome {
 
 #[cfg(test)]
 mod tests {
-    use diagnoser::{
-        Verdict,
-        diagnosis::{FORMAT, Fix, RootCause},
-    };
+    use diagnoser::diagnosis::{FORMAT, Fix};
 
     use super::*;
     use crate::scenario::Root;

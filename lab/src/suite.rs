@@ -108,7 +108,7 @@ impl Suite {
 }
 
 /// What was said instead of the truth, which a suite's report does not give away.
-fn why(diagnosis: &Diagnosis) -> String {
+pub(crate) fn why(diagnosis: &Diagnosis) -> String {
     match diagnosis.verdict {
         Verdict::Healthy => "healthy, it says".to_owned(),
         Verdict::Unknown if diagnosis.missing.is_empty() => {

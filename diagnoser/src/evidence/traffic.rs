@@ -88,6 +88,12 @@ pub struct RequestRecord {
 }
 
 impl RequestRecord {
+    /// When it began; when it ended, where it does not say how long it took.
+    pub fn began(&self) -> Option<jiff::Timestamp> {
+        let took = self.seconds.and_then(|seconds| jiff::SignedDuration::try_from_secs_f64(seconds).ok());
+        self.time.map(|time| took.and_then(|took| time.checked_sub(took).ok()).unwrap_or(time))
+    }
+
     /// Whether this hop saw it fail: a server's error, a status by which a proxy notes that its client hung up (499), none, or
     /// a 4xx that nobody meant.
     pub fn failed(&self) -> bool {

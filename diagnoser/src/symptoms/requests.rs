@@ -27,7 +27,8 @@ pub(super) fn symptoms(model: &Model<'_>) -> Vec<Symptom> {
     }
     let mut found = Vec::new();
     for ((_, connection, what), mut records) in kinds {
-        records.sort_by_key(|(index, record)| (record.time, record.id.clone(), *index));
+        // In the order in which they began: what waited longest tells of what was longest ago.
+        records.sort_by_key(|(index, record)| (record.began(), record.id.clone(), *index));
         let window = &records[records.len().saturating_sub(WINDOW)..];
         let mut failing: Vec<(usize, &RequestRecord)> =
             window.iter().filter(|(_, record)| record.failed()).copied().collect();
@@ -86,10 +87,10 @@ pub(crate) fn outermost<'a>(model: &Model<'a>) -> Vec<(usize, &'a RequestRecord)
 /// A system that has come to serve has done so this often in a row.
 const SERVES: usize = 10;
 
-/// The records, in the order of time, less those of the time in which the system was starting: what fails before anything
+/// The records, in the order in which they began, less those of the time in which the system was starting: what fails before anything
 /// was ever served is no trouble of what runs.
 pub(crate) fn steady(mut records: Vec<&RequestRecord>) -> Vec<&RequestRecord> {
-    records.sort_by_key(|record| (record.time, record.id.clone()));
+    records.sort_by_key(|record| (record.began(), record.id.clone()));
     let serving = serving(records.iter().map(|record| record.failed()));
     records.split_off(serving)
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::{Asked, Observation, Origin, Symptom, origin, requests, steady};
 use crate::{
@@ -110,10 +110,9 @@ fn waits(model: &Model<'_>) -> Vec<(Timestamp, Timestamp)> {
     waits
 }
 
-/// From when to when a request was under way.
+/// From when to when a request was under way, where it says how long.
 fn wait(record: &RequestRecord) -> Option<(Timestamp, Timestamp)> {
-    let end = record.time?;
-    Some((end.checked_sub(SignedDuration::try_from_secs_f64(record.seconds?).ok()?).ok()?, end))
+    record.seconds.and(record.began()).zip(record.time)
 }
 
 /// Whether others were made while a request waited, and none of them was answered before it (less a tenth of its wait): then

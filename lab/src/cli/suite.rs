@@ -9,10 +9,12 @@ use crate::{
     LabError,
     events::Listener,
     exit,
+    foreign::ForeignSuite,
     live_suite::{self, Done, Watcher},
     report::{self, json, suite_progress::SuiteProgress},
     root::Root,
     scenario::{self, PLACES, Scenario},
+    score::Outcome,
     suite::Suite,
 };
 
@@ -28,7 +30,8 @@ Examples:
   lab suite
   lab suite --tag http-502 --live
   lab suite --live --record            run all, and keep the runs as recordings
-  lab suite --format json | jq .totals")]
+  lab suite --format json | jq .totals
+  lab suite --evidence-root cases --truth cases.tsv --vocabulary words.tsv")]
 pub(super) struct Args {
     /// Run every scenario on a real cluster on this machine
     #[arg(long)]
@@ -42,6 +45,15 @@ pub(super) struct Args {
     /// Only those with this tag; several times: with all of them
     #[arg(long)]
     tag: Vec<String>,
+    /// Score folders of anyone's instead, against a truth of theirs: one evidence folder a case
+    #[arg(long, value_name = "DIR", requires = "truth", conflicts_with_all = ["live", "tag", "names"])]
+    evidence_root: Option<PathBuf>,
+    /// With --evidence-root: what is true, a line a root: folder, cause, subject, separated by tabs
+    #[arg(long, value_name = "FILE", requires = "evidence_root")]
+    truth: Option<PathBuf>,
+    /// With --evidence-root: what their words mean, a line a word: their cause and ours, or app/NAME and our kinds, separated by tabs
+    #[arg(long, value_name = "FILE", requires = "evidence_root")]
+    vocabulary: Option<PathBuf>,
     /// The form of the answer
     #[arg(long, value_enum, default_value_t = Format::Terminal)]
     format: Format,
@@ -50,6 +62,14 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitCode, LabError> {
+    if let (Some(root), Some(truth)) = (&args.evidence_root, &args.truth) {
+        let suite = ForeignSuite::run(root, truth, args.vocabulary.as_deref())?;
+        report::print(&match args.format {
+            Format::Terminal => report::foreign::render(&suite, report::stdout_style()),
+            Format::Json => json::render(&suite),
+        });
+        return Ok(exit::as_expected(suite.count(Outcome::Exact) == suite.cases.len()));
+    }
     let root = Root::find()?;
     let named: Vec<Scenario> = if args.names.is_empty() {
         scenario::list(&root)?

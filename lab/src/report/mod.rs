@@ -1,5 +1,6 @@
 //! What a person or a program reads: one form, one file. Reports only show; they decide nothing.
 
+pub mod foreign;
 pub mod json;
 mod layout;
 pub mod list;
