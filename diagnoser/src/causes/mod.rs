@@ -35,6 +35,7 @@ mod firewall_reject;
 mod flows;
 mod health_check_misconfigured;
 mod host_out_of_memory;
+mod image_pull_secret_missing;
 mod image_registry_unreachable;
 mod image_tag_missing;
 mod ingress_class_missing;
@@ -172,6 +173,7 @@ pub fn all() -> &'static [&'static dyn Cause] {
         &firewall_reject::FirewallReject,
         &health_check_misconfigured::HealthCheckMisconfigured,
         &host_out_of_memory::HostOutOfMemory,
+        &image_pull_secret_missing::ImagePullSecretMissing,
         &image_registry_unreachable::ImageRegistryUnreachable,
         &image_tag_missing::ImageTagMissing,
         &ingress_class_missing::IngressClassMissing,
