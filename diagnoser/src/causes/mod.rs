@@ -73,6 +73,7 @@ mod mongodb_authentication;
 mod mongodb_replica_set_not_initiated;
 mod mtu_black_hole;
 mod name_resolves_to_wrong_address;
+mod neighbours;
 mod network_policy_blocks_dns;
 mod network_policy_denies_egress;
 mod network_policy_denies_ingress;
@@ -84,6 +85,8 @@ mod node_selector_unmatched;
 mod node_services;
 mod node_taint_not_tolerated;
 mod own_config;
+mod pod_affinity_unsatisfiable;
+mod pod_anti_affinity_unsatisfiable;
 mod pod_dns_policy;
 mod policies;
 mod ports;
@@ -211,6 +214,8 @@ pub fn all() -> &'static [&'static dyn Cause] {
         &node_pod_route_wrong::NodePodRouteWrong,
         &node_selector_unmatched::NodeSelectorUnmatched,
         &node_taint_not_tolerated::NodeTaintNotTolerated,
+        &pod_affinity_unsatisfiable::PodAffinityUnsatisfiable,
+        &pod_anti_affinity_unsatisfiable::PodAntiAffinityUnsatisfiable,
         &pod_dns_policy::PodDnsPolicy,
         &postgres_access_rule::PostgresAccessRule,
         &postgres_connection_limit::PostgresConnectionLimit,

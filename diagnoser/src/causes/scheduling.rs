@@ -1,13 +1,16 @@
 //! Why no node takes a pod: the scheduler's filters worked out again from nodes and pods, and compared with what it said.
 //!
-//! Source: kube-scheduler's plugins NodeAffinity, TaintToleration, NodeUnschedulable and NodeResourcesFit; core/v1 types.go on
+//! Source: kube-scheduler's plugins NodeAffinity, TaintToleration, NodeUnschedulable, NodeResourcesFit and InterPodAffinity; core/v1 types.go on
 //! node selector terms, taints and tolerations. Its messages are those of the plugins' `ErrReason` constants.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::Lack;
+use super::{
+    Lack,
+    neighbours::{self, Against},
+};
 use crate::{
     evidence::{Citation, Fact, Object, Quantity},
     model::Model,
@@ -24,6 +27,8 @@ pub(super) struct Fit<'e> {
     pub taints: Vec<(usize, String)>,
     /// Resources of which it has too little left, as far as is known who uses it.
     pub short: Vec<String>,
+    /// Which of the pod's own required rules about other pods keeps it away.
+    pub neighbours: Option<Against>,
 }
 
 /// At which filter the last node is lost.
@@ -35,6 +40,10 @@ pub(super) enum Stage {
     Taints,
     /// Those that are neither have too little left.
     Resources,
+    /// The pod does not want to be beside the pods on those that have enough.
+    Apart,
+    /// It wants to be beside pods that are on none of them.
+    Beside,
     /// A node that would do is not ready: that is the node's fault.
     NotReady,
     /// Some node passes: something else holds the pod up.
@@ -107,14 +116,22 @@ fn stage(fits: &[Fit<'_>]) -> Stage {
     });
     if matching.is_empty() {
         Stage::Selector
-    } else if open.iter().any(|fit| fit.short.is_empty()) {
+    } else if open.iter().any(|fit| fit.short.is_empty() && fit.neighbours.is_none()) {
         Stage::Elsewhere
     } else if not_ready {
         Stage::NotReady
     } else if open.is_empty() {
         Stage::Taints
     } else {
-        Stage::Resources
+        // The rules about other pods are looked at last.
+        let last = open.iter().filter(|fit| fit.short.is_empty()).filter_map(|fit| fit.neighbours.as_ref());
+        let kinds: Vec<bool> = last.map(Against::is_apart).collect();
+        match kinds.first() {
+            None => Stage::Resources,
+            Some(true) if kinds.iter().all(|apart| *apart) => Stage::Apart,
+            Some(false) if kinds.iter().all(|apart| !*apart) => Stage::Beside,
+            Some(_) => Stage::Elsewhere,
+        }
     }
 }
 
@@ -124,11 +141,16 @@ fn agreed(stage: Stage, said: Option<&str>) -> Stage {
     let Some(said) = said else { return stage };
     let says = |words: &[&str]| words.iter().any(|word| said.contains(word));
     let short = says(&["Insufficient ", "Too many pods"]);
+    // "pod affinity rules", before 1.20 "pod affinity/anti-affinity"; of a rule of pods that are there already it says so.
+    let apart = says(&["match pod anti-affinity rules", "match pod affinity/anti-affinity"]);
+    let beside = says(&["match pod affinity rules", "match pod affinity/anti-affinity"]);
     match stage {
         Stage::Selector if says(&["node affinity", "node selector", "affinity/selector"]) => stage,
         Stage::Taints if says(&["taint", "were unschedulable"]) => stage,
         Stage::Resources if short => stage,
-        Stage::Elsewhere if short => Stage::Resources,
+        Stage::Elsewhere if short && !apart && !beside => Stage::Resources,
+        Stage::Apart if apart => stage,
+        Stage::Beside if beside => stage,
         Stage::NotReady => stage,
         _ => Stage::Elsewhere,
     }
@@ -163,7 +185,13 @@ fn fit<'e>(model: &Model<'e>, pod: &Object, node: &'e Object) -> Fit<'e> {
     if cordoned && !taints.iter().any(|(_, key)| key == CORDON) && !tolerated() {
         taints.push((usize::MAX, CORDON.to_owned()));
     }
-    Fit { node, matches: selected(pod, node), taints, short: short(model, pod, node) }
+    Fit {
+        node,
+        matches: selected(pod, node),
+        taints,
+        short: short(model, pod, node),
+        neighbours: neighbours::against(model, pod, node),
+    }
 }
 
 /// Whether a toleration covers a taint. An empty key with `Exists` covers all, an empty effect every effect.
@@ -196,7 +224,7 @@ fn matches(term: &Value, node: &Object, labels: &BTreeMap<&str, &str>) -> bool {
         && fields.iter().all(|field| expressed(field, &name))
 }
 
-fn expressed(expression: &Value, labels: &BTreeMap<&str, &str>) -> bool {
+pub(super) fn expressed(expression: &Value, labels: &BTreeMap<&str, &str>) -> bool {
     let value = expression["key"].as_str().and_then(|key| labels.get(key).copied());
     let values: Vec<&str> = expression["values"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     let compare = || Some((value?.parse::<i64>().ok()?, values.first()?.parse::<i64>().ok()?));
