@@ -29,6 +29,7 @@ use crate::{
     model::{Model, is_ready},
     propagation::Mode,
     subject::Subject,
+    symptoms::{missed_units, unit_of},
 };
 
 /// See the module's comment.
@@ -59,6 +60,11 @@ impl Cause for KubeProxyDown {
                 look(case.model, service, node, &callers, &mut found);
             }
         }
+        for (node, _, cited) in missed_units(case.model, NAME) {
+            let looked = found.entry(node.subject().clone()).or_default();
+            looked.missed = Some((unit_of(node.name(), NAME), cited));
+            looked.nodes.insert(node.name().to_owned());
+        }
         found.into_iter().map(|(subject, looked)| looked.finding(case.model, subject)).collect()
     }
 }
@@ -67,6 +73,10 @@ impl Cause for KubeProxyDown {
 #[derive(Default)]
 struct Looked {
     services: BTreeSet<Subject>,
+    /// Those of which it is not known where they lead.
+    unseen: BTreeSet<Subject>,
+    /// The service of the machine that does not run, though others run it.
+    missed: Option<(Subject, Citation)>,
     proof: Vec<Citation>,
     runs: Vec<Citation>,
     lacks: BTreeSet<Lack>,
@@ -106,6 +116,8 @@ fn look(
         }
         (Astray::Unseen(lack), Runs::No(..)) => {
             looked.lacks.insert(*lack);
+            looked.unseen.insert(service.subject().clone());
+            return;
         }
         // Nothing hints at it.
         _ => return,
@@ -114,10 +126,20 @@ fn look(
 }
 
 impl Looked {
-    fn finding(self, model: &Model<'_>, subject: Subject) -> Finding {
+    fn finding(mut self, model: &Model<'_>, subject: Subject) -> Finding {
+        let stopped = self.missed.map(|(unit, cited)| {
+            if self.proof.is_empty() {
+                self.proof.push(cited);
+            }
+            (unit, Mode::Down)
+        });
+        if self.proof.is_empty() {
+            self.services.append(&mut self.unseen);
+        }
         // Where the old addresses lead, something may answer, refuse, or nobody be.
         let modes = [Mode::Silent, Mode::Refused];
-        let effects = self.services.iter().flat_map(|service| modes.map(|mode| (service.clone(), mode))).collect();
+        let services = self.services.iter().flat_map(|service| modes.map(|mode| (service.clone(), mode)));
+        let effects = services.chain(stopped).collect();
         let state = if !self.proof.is_empty() {
             let fix = fix(model, &subject, &self.nodes);
             State::Holds(Box::new(Proof { evidence: self.proof, fix, wants: vec![], changed: None }))
@@ -327,6 +349,20 @@ mod tests {
              probe node/n1 -> service/a/s:80  connected in 1ms
              => kube-proxy-down node/n2"
         ));
+    }
+
+    const UNITS: &str = "object Node n1  metadata.labels.a=b
+             object Node n2  metadata.labels.a=b
+             service a/s  selector app=s  80 -> 80
+             pod a/s-1  app=s  ready  listens 0.0.0.0:80
+             probe service/a/s:80  connected in 1ms
+             unit n2 kube-proxy inactive (dead)";
+
+    #[test]
+    fn holds_where_it_was_stopped_on_one_node_of_those_that_run_it() {
+        check(&format!("{UNITS}\nunit n1 kube-proxy active (running)\n=> kube-proxy-down node/n2"));
+        // Where no node runs it, something else does its work.
+        check(&format!("{UNITS}\nunit n1 kube-proxy inactive (dead)\n=> healthy"));
     }
 
     #[test]

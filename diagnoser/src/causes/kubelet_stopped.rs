@@ -90,6 +90,17 @@ mod tests {
     }
 
     #[test]
+    fn holds_before_the_node_is_missed() {
+        let ready = WORLD.replace("status=Unknown", "status=True");
+        check(&format!(
+            "{ready}\nunit n1 kubelet inactive (dead)\nunit n1 containerd active (running)\n=> kubelet-stopped node/n1"
+        ));
+        check(&format!(
+            "{ready}\nunit n1 kubelet active (running)\nunit n1 containerd inactive (dead)\n=> container-runtime-stopped node/n1"
+        ));
+    }
+
+    #[test]
     fn twin_a_kubelet_that_has_no_runtime_to_start_with() {
         check(&format!(
             "{WORLD}\nfile hosts/n1/systemctl-kubelet.txt | Active: activating (auto-restart) (Result: exit-code)

@@ -50,6 +50,7 @@ mod kafka;
 mod kafka_advertised_listeners;
 mod kafka_min_insync_replicas;
 mod kube_proxy_down;
+mod kube_scheduler_down;
 mod kubelet_probes;
 mod kubelet_stopped;
 mod link_congestion;
@@ -190,6 +191,7 @@ pub fn all() -> &'static [&'static dyn Cause] {
         &kafka_advertised_listeners::KafkaAdvertisedListeners,
         &kafka_min_insync_replicas::KafkaMinInsyncReplicas,
         &kube_proxy_down::KubeProxyDown,
+        &kube_scheduler_down::KubeSchedulerDown,
         &kubelet_stopped::KubeletStopped,
         &link_congestion::LinkCongestion,
         &listen_loopback_only::ListenLoopbackOnly,

@@ -6,8 +6,10 @@ use crate::{
     evidence::{Active, Citation, Fact, Object},
     model::Model,
     propagation::Mode,
-    symptoms::readiness,
+    symptoms::{missed_units, readiness, unit_of},
 };
+
+pub(super) use crate::symptoms::runtime_unit as runtime;
 
 /// A node that is not ready.
 pub(super) struct NotReady<'e> {
@@ -17,14 +19,28 @@ pub(super) struct NotReady<'e> {
     pub evidence: Citation,
 }
 
-/// Looks at every node that is not ready.
+/// Looks at every node that is not ready, or will not be: one that falls silent is given a while before it is missed.
 pub(super) fn of_each(case: &Case<'_, '_>, look: impl Fn(&Model<'_>, &NotReady<'_>) -> State) -> Vec<Finding> {
-    let nodes = case.model.evidence.objects.of_kind("node");
-    let down = nodes.filter_map(|node| Some((node, readiness(node)?))).filter(|(_, ready)| ready.status != "True");
-    down.map(|(node, ready)| Finding {
-        subject: node.subject().clone(),
-        effects: vec![(node.subject().clone(), Mode::Down)],
-        state: look(case.model, &NotReady { node, told: ready.status == "False", evidence: ready.evidence }),
+    let model = case.model;
+    let stopped =
+        |node: &Object, unit: &str| missed_units(model, unit).iter().any(|(other, ..)| other.name() == node.name());
+    let nodes = model.evidence.objects.of_kind("node");
+    let down = nodes.filter_map(|node| Some((node, readiness(node)?))).filter_map(|(node, ready)| {
+        let told = if ready.status == "True" {
+            let silent = stopped(node, "kubelet");
+            (silent || stopped(node, runtime(node))).then_some(!silent)?
+        } else {
+            ready.status == "False"
+        };
+        Some(NotReady { node, told, evidence: ready.evidence })
+    });
+    down.map(|down| {
+        let units = ["kubelet", runtime(down.node)].map(|unit| unit_of(down.node.name(), unit));
+        Finding {
+            subject: down.node.subject().clone(),
+            effects: units.into_iter().chain([down.node.subject().clone()]).map(|it| (it, Mode::Down)).collect(),
+            state: look(model, &down),
+        }
     })
     .collect()
 }
@@ -55,16 +71,6 @@ pub(super) fn unit(model: &Model<'_>, node: &Object, unit: &str) -> Unit {
             &format!("systemctl status {unit}"),
             why,
         )),
-    }
-}
-
-/// The unit of a node's container runtime, by what the node says of it (`containerd://2.1`, `cri-o://1.34`).
-pub(super) fn runtime(node: &Object) -> &'static str {
-    let version = node.text("/status/nodeInfo/containerRuntimeVersion").unwrap_or_default();
-    match version.split("://").next() {
-        Some("cri-o") => "crio",
-        Some("docker") => "docker",
-        _ => "containerd",
     }
 }
 

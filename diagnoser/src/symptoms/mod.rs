@@ -23,7 +23,7 @@ pub(crate) use alone::failed_units;
 pub use asked::Asked;
 pub(crate) use events::events_of;
 pub(crate) use makers::{Lacking, lacking, pods_of};
-pub(crate) use nodes::readiness;
+pub(crate) use nodes::{missed_units, readiness, runtime_unit, unit_of};
 pub(crate) use objects::{event_subject, event_time};
 pub use origin::Origin;
 pub(crate) use requests::{alike, observation, outermost, steady, words};
@@ -109,6 +109,7 @@ pub fn symptoms(model: &Model<'_>) -> Vec<Symptom> {
     all.extend(objects::down_pods(model));
     all.extend(objects::empty_services(model));
     all.extend(nodes::down_nodes(model));
+    all.extend(nodes::missed(model));
     all.extend(makers::refused(model));
     all.extend(alone::symptoms(model));
     all

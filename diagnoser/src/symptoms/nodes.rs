@@ -1,9 +1,13 @@
-//! Nodes that are not ready. A cordoned node is ready and takes no new pods; that hurts nobody by itself.
+//! Nodes that are not ready, and services of the cluster's own that do not run on them. A cordoned node is ready and takes no new
+//! pods; that hurts nobody by itself.
+
+use std::collections::BTreeSet;
 
 use super::{Observation, Symptom, objects::START_UP};
 use crate::{
-    evidence::{Citation, Object},
+    evidence::{Citation, Fact, Object, Unit},
     model::Model,
+    subject::Subject,
 };
 
 /// What the condition Ready of a node says.
@@ -52,6 +56,68 @@ pub(super) fn down_nodes(model: &Model<'_>) -> Vec<Symptom> {
             user: false,
             connection: None,
         });
+    }
+    found
+}
+
+/// The unit of a node's container runtime, by what the node says of it (`containerd://2.1`, `cri-o://1.34`).
+pub(crate) fn runtime_unit(node: &Object) -> &'static str {
+    let version = node.text("/status/nodeInfo/containerRuntimeVersion").unwrap_or_default();
+    match version.split("://").next() {
+        Some("cri-o") => "crio",
+        Some("docker") => "docker",
+        _ => "containerd",
+    }
+}
+
+/// A service of a machine, as a subject.
+pub(crate) fn unit_of(host: &str, unit: &str) -> Subject {
+    Subject::namespaced("unit", host, unit)
+}
+
+/// The nodes on which a service of the cluster's own does not run and is missed, each with its state. kube-proxy is missed where
+/// other nodes run it; where none does, something else does its work. Of schedulers one is enough for the cluster. Kubelets and
+/// container runtimes are missed everywhere.
+pub(crate) fn missed_units<'e>(model: &Model<'e>, unit: &str) -> Vec<(&'e Object, Unit, Citation)> {
+    let nodes = model.evidence.objects.of_kind("node");
+    let seen = nodes.filter_map(|node| match model.evidence.hosts.unit(node.name(), unit) {
+        Fact::Seen((state, cited)) => Some((node, state, cited)),
+        Fact::Missed(_) => None,
+    });
+    let (run, down): (Vec<_>, Vec<_>) = seen.partition(|(_, state, _)| state.runs());
+    let missed = match unit {
+        "kube-proxy" => !run.is_empty(),
+        "kube-scheduler" => run.is_empty(),
+        _ => true,
+    };
+    if missed { down.into_iter().filter(|(_, state, _)| state.stopped() || state.failed()).collect() } else { vec![] }
+}
+
+/// Services of the cluster's own that do not run where they are missed.
+pub(super) fn missed(model: &Model<'_>) -> Vec<Symptom> {
+    let mut found: Vec<Symptom> = Vec::new();
+    for unit in ["kube-proxy", "kube-scheduler", "kubelet", "containerd", "crio", "docker"] {
+        for (node, _, cited) in missed_units(model, unit) {
+            // A node that is not ready for it says so itself.
+            let told = readiness(node).is_none_or(|ready| ready.status != "True");
+            let of_another = !unit.starts_with("kube") && unit != runtime_unit(node);
+            if of_another || told && !matches!(unit, "kube-proxy" | "kube-scheduler") {
+                continue;
+            }
+            let subject = unit_of(node.name(), unit);
+            found.push(Symptom {
+                id: format!("unit-{}", found.len() + 1),
+                scope: BTreeSet::from([subject.clone(), node.subject().clone()]),
+                subject,
+                seen: Observation::UnitDown,
+                says: format!("{unit} does not run on {}", node.subject()),
+                since: None,
+                evidence: vec![cited],
+                origin: None,
+                user: false,
+                connection: None,
+            });
+        }
     }
     found
 }
