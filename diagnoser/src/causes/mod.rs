@@ -99,6 +99,7 @@ mod postgres_lock_wait;
 mod postgres_wrong_password;
 mod process_not_listening;
 mod pulls;
+mod quotas;
 mod rate_limited;
 mod rbac_forbidden;
 mod readiness_probe_wrong_path;
@@ -137,6 +138,7 @@ mod ssh_wrong_user;
 mod storage_class_missing;
 mod stuck;
 mod together;
+mod volume_claim_missing;
 mod volume_claim_unmatched;
 mod ways;
 pub use reference::{Reference, reference, references};
@@ -251,6 +253,7 @@ pub fn all() -> &'static [&'static dyn Cause] {
         &ssh_wrong_bastion::SshWrongBastion,
         &ssh_wrong_user::SshWrongUser,
         &storage_class_missing::StorageClassMissing,
+        &volume_claim_missing::VolumeClaimMissing,
         &volume_claim_unmatched::VolumeClaimUnmatched,
     ]
 }

@@ -23,7 +23,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::{Case, Cause, Finding, Lack, State};
+use super::{Case, Cause, Finding, Lack, State, quotas};
 use crate::{
     diagnosis::{Change, Fix},
     evidence::{Citation, Fact, Object, Quantity},
@@ -47,8 +47,10 @@ impl Cause for ResourceQuotaExceeded {
 
     fn examine(&self, case: &Case<'_, '_>) -> Vec<Finding> {
         let model = case.model;
-        let Fact::Seen(all) = lacking(model) else { return vec![] };
-        let mut found: Vec<Finding> = all.iter().filter_map(|lacking| blind(model, lacking)).collect();
+        let mut found = quotas::of_services(case);
+        found.extend(quotas::of_claims(model));
+        let Fact::Seen(all) = lacking(model) else { return found };
+        found.extend(all.iter().filter_map(|lacking| blind(model, lacking)));
         for quota in model.evidence.objects.of_kind("resourcequota") {
             let here: Vec<&Lacking<'_>> = all.iter().filter(|l| l.workload.namespace() == quota.namespace()).collect();
             let (stopped, others): (Vec<_>, Vec<_>) = here.into_iter().partition(|l| short(quota, l).is_some());
@@ -135,7 +137,7 @@ fn need(workload: &Object, resource: &str) -> Option<f64> {
     }
 }
 
-fn amount(value: &Value) -> Option<f64> {
+pub(super) fn amount(value: &Value) -> Option<f64> {
     value.as_str().map_or_else(|| value.as_f64(), |text| Some(Quantity::parse(text)?.value))
 }
 
