@@ -33,6 +33,8 @@ pub(super) enum Got {
     Status(u16),
     /// Nobody listens there; or, of a gRPC probe, which does not say why, no connection.
     NoConnection,
+    /// Something that is not of the protocol in which it was asked.
+    AnotherProtocol,
     /// Silence, or something else.
     Other,
 }
@@ -127,7 +129,11 @@ impl<'e> KubeletProbe<'e> {
 
     /// What the kubelet got last, where it reports a failure.
     pub fn failure(&self, model: &Model<'_>) -> Option<(Got, Citation)> {
-        let word = if self.field == "livenessProbe" { "Liveness probe" } else { "Readiness probe" };
+        let word = match self.field {
+            "livenessProbe" => "Liveness probe",
+            "startupProbe" => "Startup probe",
+            _ => "Readiness probe",
+        };
         let own = format!("spec.containers{{{}}}", self.container_name());
         let (event, message) = events(model, self.pod, "Unhealthy")
             .filter(|(event, message)| {
@@ -167,6 +173,58 @@ impl<'e> KubeletProbe<'e> {
             .find_map(|status| status["state"]["running"]["startedAt"].as_str()?.parse::<jiff::Timestamp>().ok());
         let up = model.now.zip(started).map(|(now, started)| now.duration_since(started).as_secs());
         self.failure(model).is_none() && up.is_some_and(|up| up > patience)
+    }
+
+    /// Whether what it asks speaks another protocol than it is asked in, and what shows it. A gRPC probe does not tell nobody from
+    /// somebody who speaks otherwise; there a probe in another protocol tells, or that this one is all that is new.
+    pub fn speaks_otherwise(&self, model: &Model<'_>, got: Got) -> Option<Vec<Citation>> {
+        let others = ["livenessProbe", "readinessProbe"].into_iter().filter(|field| *field != self.field);
+        let others = others.flat_map(|field| of(self.pod, field)).filter(|other| other.container == self.container);
+        let others: Vec<KubeletProbe<'_>> = others.filter(|other| other.succeeds(model)).collect();
+        // Asked so elsewhere, it answers: then the port is wrong, and not the protocol.
+        if others.iter().any(|other| other.port() != self.port() && other.tongue() == self.tongue()) {
+            return None;
+        }
+        let mut same = others.iter().filter(|other| other.port() == self.port() && other.tongue() != self.tongue());
+        let says = same.find(|other| other.tongue() != "tcpSocket").map(|other| {
+            let says = format!("{}, which succeeds in {}", other.says(), other.tongue());
+            self.pod.cite(&format!("/spec/containers/{}/{}", self.container, other.field), says)
+        });
+        match got {
+            Got::AnotherProtocol => Some(says.into_iter().collect()),
+            Got::NoConnection if self.tongue() == "grpc" => {
+                says.or_else(|| self.was_asked_otherwise(model)).map(|s| vec![s])
+            }
+            _ => None,
+        }
+    }
+
+    /// How it asks: `httpGet`, `HTTPS`, `tcpSocket`, `grpc`, or by a command.
+    pub fn tongue(&self) -> &'static str {
+        match self.port_field() {
+            Some("httpGet") if self.probe["httpGet"]["scheme"] == "HTTPS" => "HTTPS",
+            Some(kind) => kind,
+            None => "exec",
+        }
+    }
+
+    /// The probe before, where it asked on the same port in another protocol, and nothing but the probe is new.
+    fn was_asked_otherwise(&self, model: &Model<'_>) -> Option<Citation> {
+        let earlier = rollout::previous(model, &model.workload_of(self.pod.subject()))?;
+        let field = format!("/spec/containers/{}/{}", self.container, self.field);
+        let alone = earlier.changed().iter().all(|changed| changed.starts_with(&field));
+        let probe = earlier.get(&field).filter(|_| alone)?;
+        let before = KubeletProbe { probe, ..self.clone() };
+        let otherwise = before.port() == self.port() && before.tongue() != self.tongue();
+        otherwise.then(|| earlier.cite(&field, format!("it was asked in {} before", before.tongue())))
+    }
+
+    /// The probe of the same container that succeeds on the same port in another protocol, to be asked so as well.
+    pub fn like(&self, model: &Model<'_>) -> Option<&'e Value> {
+        let others = ["livenessProbe", "readinessProbe"].into_iter().filter(|field| *field != self.field);
+        let mut others = others.flat_map(|field| of(self.pod, field)).filter(|other| other.container == self.container);
+        let fits = |other: &KubeletProbe<'_>| other.port() == self.port() && other.tongue() != self.tongue();
+        Some(others.find(|other| fits(other) && other.succeeds(model))?.probe)
     }
 
     /// A request that the pod answered, and on which port.
@@ -253,10 +311,20 @@ impl<'e> KubeletProbe<'e> {
     }
 }
 
+/// What is said of an answer in another protocol: net/http, crypto/tls, grpc-go, and the kubelet's own gRPC probe.
+const OTHERWISE: [&str; 5] = [
+    "malformed HTTP response",
+    "server gave HTTP response to HTTPS client",
+    "first record does not look like a TLS handshake",
+    "error reading server preface",
+    "does not implement the grpc health protocol",
+];
+
 fn got(message: &str) -> Got {
     let status = message.split_once("statuscode: ").and_then(|(_, rest)| rest.get(..3)?.parse().ok());
     match status {
         Some(status) => Got::Status(status),
+        None if OTHERWISE.iter().any(|words| message.contains(words)) => Got::AnotherProtocol,
         None if message.contains("connection refused") || message.contains("failed to connect service") => {
             Got::NoConnection
         }
@@ -311,6 +379,12 @@ pub(super) fn fix(
     let concerns = |changed: &str| changed == field || changed.starts_with(&format!("{field}/"));
     let (crate::diagnosis::Fix { mut patch, .. }, cited) = rollout::back(model, workload, "", concerns);
     if patch.is_empty()
+        && let Some(like) = probe.like(model).filter(|_| instead.is_none())
+    {
+        let path = format!("/spec/template{field}");
+        let from = object.get(&path).cloned().unwrap_or(Value::Null);
+        patch.push(crate::diagnosis::Change::Set { object: workload.clone(), path, from, to: like.clone() });
+    } else if patch.is_empty()
         && let Some((port, kind)) = instead.zip(probe.port_field())
     {
         let path = format!("/spec/template{field}/{kind}/port");

@@ -37,9 +37,11 @@ impl Cause for LivenessProbeMisconfigured {
 
     fn examine(&self, case: &Case<'_, '_>) -> Vec<Finding> {
         containers::examine(case.model, |workload, pod| {
-            let probes = kubelet_probes::of(pod, "livenessProbe");
-            let state = probes.iter().find_map(|probe| one(case.model, workload, pod, probe))?;
-            Some((state, true))
+            let probes = ["livenessProbe", "startupProbe"].into_iter().flat_map(|field| kubelet_probes::of(pod, field));
+            let states = probes.filter_map(|probe| one(case.model, workload, pod, &probe));
+            // The first of the strongest.
+            let best = states.reduce(|best, state| if state.strength() > best.strength() { state } else { best })?;
+            Some((best, true))
         })
     }
 }
@@ -62,6 +64,7 @@ fn one(model: &Model<'_>, workload: &Subject, pod: &Object, probe: &KubeletProbe
     };
     let mut evidence = vec![killed, failure, probe.cite()];
     let mut instead = None;
+    let otherwise = probe.speaks_otherwise(model, got);
     match (got, probe.door(model)) {
         // An answer that there is no such page comes from something that lives.
         (Got::Status(404), _) => {}
@@ -69,9 +72,10 @@ fn one(model: &Model<'_>, workload: &Subject, pod: &Object, probe: &KubeletProbe
             evidence.extend(cited);
             instead = port;
         }
+        _ if otherwise.is_some() => evidence.extend(otherwise.into_iter().flatten()),
         (Got::NoConnection, Door::Unknown(lacks)) => return Some(State::Undecided(lacks)),
         (Got::NoConnection, Door::Open(why, cited)) => return Some(State::excluded(why, cited)),
-        (Got::Status(_) | Got::Other, _) => {
+        (Got::Status(_) | Got::AnotherProtocol | Got::Other, _) => {
             return Some(State::excluded("the application itself does not answer the probe well", evidence));
         }
     }

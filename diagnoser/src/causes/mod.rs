@@ -104,6 +104,7 @@ mod rate_limited;
 mod rbac_forbidden;
 mod readiness_probe_wrong_path;
 mod readiness_probe_wrong_port;
+mod readiness_probe_wrong_protocol;
 mod reference;
 mod replica_failing;
 mod replica_slow;
@@ -230,6 +231,7 @@ pub fn all() -> &'static [&'static dyn Cause] {
         &rbac_forbidden::RbacForbidden,
         &readiness_probe_wrong_path::ReadinessProbeWrongPath,
         &readiness_probe_wrong_port::ReadinessProbeWrongPort,
+        &readiness_probe_wrong_protocol::ReadinessProbeWrongProtocol,
         &replica_failing::ReplicaFailing,
         &replica_slow::ReplicaSlow,
         &request_body_limit::RequestBodyLimit,
