@@ -100,8 +100,9 @@ const LAST: usize = 100;
 
 /// Words of errno(3), Go, Java and of database servers for what is not the application's own: a peer that cannot be reached
 /// or turns it away, a file it may not touch, a port that another holds.
-const OF_OTHERS: [&str; 13] = [
+const OF_OTHERS: [&str; 15] = [
     "access denied for user",
+    "accessdeniedexception",
     "already in use",
     "authentication failed",
     "communications link failure",
@@ -112,6 +113,7 @@ const OF_OTHERS: [&str; 13] = [
     "i/o timeout",
     "no route to host",
     "not connected",
+    "operation not permitted",
     "permission denied",
     "read-only file system",
 ];

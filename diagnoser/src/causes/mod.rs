@@ -141,6 +141,7 @@ mod stuck;
 mod together;
 mod volume_claim_missing;
 mod volume_claim_unmatched;
+mod volume_permission_denied;
 mod ways;
 pub use reference::{Reference, reference, references};
 pub(crate) use together::together;
@@ -257,6 +258,7 @@ pub fn all() -> &'static [&'static dyn Cause] {
         &storage_class_missing::StorageClassMissing,
         &volume_claim_missing::VolumeClaimMissing,
         &volume_claim_unmatched::VolumeClaimUnmatched,
+        &volume_permission_denied::VolumePermissionDenied,
     ]
 }
 
