@@ -1,7 +1,10 @@
 //! What the causes share by which a machine refuses connections itself, for want of a process that takes them: which port of
 //! which machine is asked for, what its sockets say, and what its service manager does.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
 use super::{Case, Finding, Lack, State, configuration_rejected, space::says_no_space};
 use crate::{
@@ -49,25 +52,39 @@ pub(super) enum Why {
     Unclear(Vec<Lack>),
 }
 
-/// Every port of a machine that refuses connections somebody suffers from.
+/// Every port of a machine that refuses connections somebody suffers from, with all who ask there: a proxy whose connections
+/// are refused may say no more than that its request failed.
 pub(super) fn refused<'m>(case: &Case<'m, '_>) -> Vec<Refused<'m>> {
+    let model = case.model;
     let mut found: BTreeMap<(String, IpAddr, u16), Vec<&Connection>> = BTreeMap::new();
     for connection in case.suffering() {
         let Some(port) = connection.port.filter(|_| connection.comes_to(&[crate::evidence::Outcome::Refused])) else {
             continue;
         };
-        for address in &connection.addresses {
-            // What is sent on to another port there is not refused for want of this one.
-            let sent_on = connection
-                .ways
-                .iter()
-                .any(|(to, ways)| to == address && ways.there.hops.last().is_some_and(|hop| hop.translated.is_some()));
-            if let Some((host, _)) = case.model.machines.owner(*address).filter(|_| !sent_on) {
+        for address in connection.addresses.iter().filter(|address| !is_sent_on(connection, **address)) {
+            if let Some((host, _)) = model.machines.owner(*address) {
                 found.entry((host.to_owned(), *address, port)).or_default().push(connection);
             }
         }
     }
+    for ((_, address, port), asked) in &mut found {
+        let others = model.connections().iter().filter(|connection| {
+            connection.serves
+                && connection.port == Some(*port)
+                && connection.addresses.contains(address)
+                && !is_sent_on(connection, *address)
+        });
+        asked.extend(others);
+        let mut seen = BTreeSet::new();
+        asked.retain(|connection| seen.insert(connection.subject()));
+    }
     found.into_iter().map(|((host, address, port), asked)| Refused { host, address, port, asked }).collect()
+}
+
+/// Whether what goes to an address is sent on to another there: then it is not refused for want of this port.
+fn is_sent_on(connection: &Connection, address: IpAddr) -> bool {
+    let mut ways = connection.ways.iter().filter(|(to, _)| *to == address);
+    ways.any(|(_, ways)| ways.there.hops.last().is_some_and(|hop| hop.translated.is_some()))
 }
 
 impl Refused<'_> {
@@ -109,7 +126,11 @@ impl Refused<'_> {
     pub(super) fn why(&self, model: &Model<'_>, listening: &[Listener]) -> Why {
         let units = services(model, &self.host);
         let others: Vec<&Listener> = listening.iter().filter(|listener| self.is_nobodys(model, listener)).collect();
-        let (running, down): (Vec<_>, Vec<_>) = units.iter().partition(|(unit, _)| unit.runs());
+        let (running, mut down): (Vec<_>, Vec<_>) = units.iter().partition(|(unit, _)| unit.runs());
+        // What ended by itself tells more than what rests: much does so once it has done its work.
+        if down.iter().any(|(unit, _)| unit.failed()) {
+            down.retain(|(unit, _)| unit.failed());
+        }
         // One process may listen on several addresses and ports.
         let names: std::collections::BTreeSet<_> = others.iter().map(|listener| &listener.process).collect();
         match (&down[..], others.first(), names.len()) {
