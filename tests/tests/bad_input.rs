@@ -167,3 +167,22 @@ fn links_that_lead_out_are_passed_over() {
     assert_eq!(answer.code, 0, "{answer:?}");
     assert!(answer.stderr.contains("leads out of the folder"), "{answer:?}");
 }
+
+#[test]
+fn a_context_that_the_kubeconfig_has_not_is_named() {
+    const CONFIG: &str = "apiVersion: v1\nkind: Config\ncontexts: [{name: production, context: {cluster: a, user: a}}]\n\
+                          clusters: [{name: a, cluster: {server: 'https://127.0.0.1:1'}}]\nusers: [{name: a, user: {}}]\n";
+    let folder = Folder::new().with("config", CONFIG);
+    let diagnose = |context: &str| {
+        let mut command = std::process::Command::new(LAB);
+        command.args(["diagnose", "--context", context]).env("KUBECONFIG", folder.path().join("config"));
+        let output = command.output().expect("the program starts");
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (code, said) = diagnose("prodution");
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("no context `prodution`; did you mean `production`?"), "{said}");
+    let (code, said) = diagnose("production");
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("asking the cluster of production for its version"), "{said}");
+}

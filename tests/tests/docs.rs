@@ -31,6 +31,11 @@ fn scenarios_are_current() {
 }
 
 #[test]
+fn the_role_for_diagnosing_a_cluster_is_current() {
+    check("diagnose-role.yaml", &lab::collect::role());
+}
+
+#[test]
 fn decision_trees_are_current() {
     check("trees.md", &report::trees::page(&scenario::list(&root()).expect("every scenario parses")));
 }

@@ -43,6 +43,7 @@ Examples:
   lab scenario port-mismatch           one failure, from its recording, with the diagnosis
   lab scenario port-mismatch --live    the same on a real cluster on this machine
   lab diagnose --evidence ./incident   what is wrong with a system of yours
+  lab diagnose --context production    what is wrong with a cluster of yours, read-only
   lab explain service-port-mismatch    what a cause is and how to confirm it by hand
 
 Exit codes:

@@ -1,10 +1,12 @@
-//! Collecting: everything observed of a live world, as the files of an evidence folder.
+//! Collecting: everything observed of a live world, or of a cluster of the user's, as the files of an evidence folder.
 //!
 //! What could not be had is said in `coverage.json`; it is never left to look like absence. Nothing is collected that
 //! says what was broken on purpose, and no secret.
 
 mod answer;
 mod changes;
+mod cluster;
+mod cluster_reader;
 mod components;
 mod hosts;
 mod logs;
@@ -13,6 +15,7 @@ mod machines;
 mod objects;
 mod probes;
 mod redact;
+mod role;
 mod servers;
 mod traffic;
 
@@ -23,8 +26,11 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep_until};
 
 pub use answer::answer;
+pub use cluster::{OF_MACHINES, of_cluster};
+pub use cluster_reader::ClusterReader;
 pub use components::components;
 pub use machines::{answer_of_machines, components_of_machines, of_machines};
+pub use role::role;
 
 use crate::{LabError, replay::Files, rigs::Live};
 
