@@ -108,14 +108,16 @@ fn is_official(image: &str) -> bool {
         && (path == last || path == format!("library/{last}"))
 }
 
-/// What an image is named after, where its name is that but for one letter: its container, or an image of others.
+/// What an image is named after, where its name is that but for one letter: its container, or an image of others. Names with
+/// numbers in them differ by one letter for good.
 fn slip_of(model: &Model<'_>, pod: &Object, container: &str, image: &str) -> Option<Citation> {
     let (.., own) = parts(image);
-    let slips = |name: &str| {
-        own.len() > 3
-            && name.chars().all(|c| c.is_ascii_alphabetic() || c == '-')
-            && strsim::osa_distance(own, name) == 1
-    };
+    let letters = |name: &str| name.chars().all(|c| c.is_ascii_alphabetic() || c == '-');
+    let meant = model.workload_of(pod.subject()).name == own || own == container;
+    if own.len() < 4 || !letters(own) || meant {
+        return None;
+    }
+    let slips = |name: &str| letters(name) && strsim::osa_distance(own, name) == 1;
     if slips(container) {
         return Some(pod.cite("/spec/containers", format!("the container is called {container}, the image {own}")));
     }
