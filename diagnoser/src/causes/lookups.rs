@@ -40,9 +40,14 @@ pub(super) struct Failed {
 impl Failed {
     /// Whether it was this name that was looked up.
     pub(super) fn is_of(&self, name: &str) -> bool {
+        self.is_like(|looked_up| looked_up == name)
+    }
+
+    /// Whether it was a name like that.
+    pub(super) fn is_like(&self, wanted: impl Fn(&str) -> bool) -> bool {
         let part = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.' || c == '_';
-        self.exact && self.text == name
-            || !self.exact && self.text.split(|c| !part(c)).any(|word| word.trim_end_matches('.') == name)
+        self.exact && wanted(&self.text)
+            || !self.exact && self.text.split(|c| !part(c)).any(|word| wanted(word.trim_end_matches('.')))
     }
 
     /// The name, where it is known for sure.

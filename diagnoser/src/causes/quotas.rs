@@ -3,9 +3,11 @@
 //!
 //! Source: kubernetes.io, Resource Quotas, "Object count quota" and "Storage resource quota"; apiserver's resourcequota admission.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
-use super::{Case, Finding, State, resource_quota_exceeded::amount, stuck::not_listed, volume_claim_missing};
+use super::{Case, Finding, State, lookups, resource_quota_exceeded::amount, stuck::not_listed, volume_claim_missing};
 use crate::{
     diagnosis::{Change, Fix},
     evidence::{Citation, Fact, Object, selects},
@@ -48,21 +50,36 @@ pub(super) fn of_services(case: &Case<'_, '_>) -> Vec<Finding> {
     let found = quotas.filter_map(|quota| {
         let (resource, full) = used_up(quota, &["services", "count/services"])?;
         let namespace = quota.namespace();
-        let mut asked = case.symptoms.iter().filter_map(|symptom| Some((symptom, name(&symptom.subject, namespace)?)));
-        let (symptom, name) = asked.find(|(_, name)| {
-            model.object(&Subject::namespaced("service", namespace, name)).is_none()
-                && !is_reached(model, namespace, name)
-        })?;
         let Fact::Seen(()) = model.evidence.listed("service", "services") else { return None };
-        let workload = workload(model, namespace, name)?;
-        let absent = not_listed("services", format!("there is no Service {name} in {namespace}"));
-        let evidence = vec![full, absent, workload.cite("/metadata/name", format!("{} is there", workload.subject()))];
+        let asked = case.symptoms.iter().filter_map(|symptom| Some((symptom, name(&symptom.subject, namespace)?)));
+        let absent: Vec<(&Subject, &Object)> = asked
+            .filter(|(_, name)| model.object(&Subject::namespaced("service", namespace, name)).is_none())
+            .filter_map(|(symptom, name)| Some((&symptom.subject, workload(model, namespace, name)?)))
+            .filter(|(_, workload)| !is_reached(model, workload))
+            .collect();
+        let (_, first) = absent.first()?;
+        let missing = not_listed("services", format!("there is no Service {} in {namespace}", first.name()));
+        let evidence = vec![full, missing, first.cite("/metadata/name", format!("{} is there", first.subject()))];
         let modes = [Mode::Unresolved, Mode::Empty, Mode::Silent];
-        let effects = modes.into_iter().map(|mode| (symptom.subject.clone(), mode)).collect();
-        let state = State::holds(evidence, raise(quota, resource, 1.0));
+        let mut effects: Vec<_> =
+            absent.iter().flat_map(|(subject, _)| modes.map(|mode| ((*subject).clone(), mode))).collect();
+        let names: BTreeSet<&str> = absent.iter().map(|(_, workload)| workload.name()).collect();
+        effects.extend(of_callers(model, namespace, &names));
+        let state = State::holds(evidence, raise(quota, resource, names.len() as f64));
         Some(Finding { subject: quota.subject().clone(), effects, state })
     });
     found.collect()
+}
+
+/// What those suffer who tell that they look these names up in vain.
+fn of_callers(model: &Model<'_>, namespace: &str, names: &BTreeSet<&str>) -> Vec<(Subject, Mode)> {
+    let one_of = |name: &str| {
+        let mut labels = name.split('.');
+        labels.next().is_some_and(|first| names.contains(first)) && labels.next().is_none_or(|ns| ns == namespace)
+    };
+    let tells = |pod: &&Object| lookups::failed(model, pod.subject()).iter().any(|failed| failed.is_like(one_of));
+    let pods: Vec<&Object> = model.evidence.objects.in_namespace("pod", namespace).filter(tells).collect();
+    lookups::effects(model, &pods, one_of)
 }
 
 /// The name of the Service of a namespace that a subject means.
@@ -80,11 +97,10 @@ fn workload<'e>(model: &Model<'e>, namespace: &str, name: &str) -> Option<&'e Ob
     kinds.into_iter().find_map(|kind| model.object(&Subject::namespaced(kind, namespace, name)))
 }
 
-/// Whether any Service leads to the workload of this name.
-fn is_reached(model: &Model<'_>, namespace: &str, name: &str) -> bool {
-    let Some(workload) = workload(model, namespace, name) else { return false };
+/// Whether any Service leads to a workload.
+fn is_reached(model: &Model<'_>, workload: &Object) -> bool {
     let labels = workload.map("/spec/template/metadata/labels");
-    model.evidence.objects.in_namespace("service", namespace).any(|service| {
+    model.evidence.objects.in_namespace("service", workload.namespace()).any(|service| {
         let selector = service.map("/spec/selector");
         !selector.is_empty() && selects(&selector, &labels)
     })
@@ -152,6 +168,9 @@ mod tests {
     fn a_service_that_could_not_be_made() {
         let full = "object ResourceQuota a/q  spec.hard.services=\"1\"  status.hard.services=\"1\"  status.used.services=\"1\"";
         check(&format!("{SERVICE}\n{full}\n=> resource-quota-exceeded resourcequota/a/q"));
+        let two = "deployment a/r  app=r\npod a/r-1  app=r  ready  listens 0.0.0.0:80  owner deployment/a/r\nprobe service/a/r:80  failed in 1ms
+             pod a/t-2  app=t  unready\nset pod/a/t-2  status.containerStatuses[0].state.waiting.reason=CrashLoopBackOff\nlog a/t-2  dial tcp: lookup r.a on 10.0.0.10:53: no such host";
+        check(&format!("{SERVICE}\n{two}\n{full}\n=> resource-quota-exceeded resourcequota/a/q"));
         // There is room for it: somebody forgot it, or its name is wrong.
         check(&format!(
             "{SERVICE}\n{}\n=> unknown",
