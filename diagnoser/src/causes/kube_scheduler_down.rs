@@ -17,24 +17,16 @@
 //! # Source
 //! kubernetes.io, Kubernetes Scheduler; Leases, "Leader election"; core/v1 PodConditionType PodScheduled.
 
-use super::{
-    Case, Cause, Finding, Lack, State,
-    node_services::{self, Unit},
-};
+use super::{Case, Cause, Finding, control_plane};
 use crate::{
-    diagnosis::Fix,
-    evidence::{Citation, Object},
-    model::{Model, is_down, is_ready},
+    evidence::Object,
+    model::{Model, is_down},
     propagation::Mode,
-    subject::Subject,
-    symptoms::{events_of, unit_of},
+    symptoms::events_of,
 };
 
 /// See the module's comment.
 pub struct KubeSchedulerDown;
-
-const NAME: &str = "kube-scheduler";
-const NAMESPACE: &str = "kube-system";
 
 impl Cause for KubeSchedulerDown {
     fn id(&self) -> &'static str {
@@ -52,28 +44,9 @@ impl Cause for KubeSchedulerDown {
     fn examine(&self, case: &Case<'_, '_>) -> Vec<Finding> {
         let model = case.model;
         let unheard: Vec<&Object> = model.evidence.objects.of_kind("pod").filter(|pod| unheard(model, pod)).collect();
-        let schedulers = schedulers(model);
-        if unheard.is_empty() && !schedulers.iter().any(|scheduler| scheduler.unit) {
-            return vec![];
-        }
-        let mut effects: Vec<_> = unheard.iter().map(|pod| (pod.subject().clone(), Mode::Down)).collect();
+        let effects = unheard.iter().map(|pod| (pod.subject().clone(), Mode::Down)).collect();
         let waits = unheard.first().map(|pod| pod.cite("/status", "it has no node, and no scheduler says why"));
-        if let Some(runs) = schedulers.iter().find(|scheduler| scheduler.runs) {
-            let subject = Subject::global("node", &runs.node);
-            return vec![Finding { subject, effects, state: State::excluded("it runs", vec![runs.cited.clone()]) }];
-        }
-        let Some(first) = schedulers.first() else { return blind(model, effects) };
-        for scheduler in &schedulers {
-            effects.push((unit_of(&scheduler.node, NAME), Mode::Down));
-            effects.extend(scheduler.pod.clone().map(|pod| (pod, Mode::Down)));
-        }
-        let subject = Subject::global("node", &first.node);
-        let fix = match model.object(&subject).filter(|_| first.unit) {
-            Some(node) => node_services::start(node, NAME),
-            None => Fix { summary: format!("Let {NAME} run on {subject} again"), patch: vec![] },
-        };
-        let evidence = schedulers.iter().map(|scheduler| scheduler.cited.clone()).chain(waits).collect();
-        vec![Finding { subject, effects, state: State::holds(evidence, fix) }]
+        control_plane::findings(model, "kube-scheduler", effects, waits)
     }
 }
 
@@ -88,59 +61,6 @@ fn unheard(model: &Model<'_>, pod: &Object) -> bool {
         && pod.text("/spec/schedulerName").is_none_or(|name| name == "default-scheduler")
         && !pod.list("/status/conditions").iter().any(|condition| condition["type"] == "PodScheduled")
         && !events_of(model.evidence, pod.subject()).iter().any(|(event, _)| event.text("/reason").is_some_and(spoken))
-}
-
-/// A scheduler that was looked at.
-struct Scheduler {
-    node: String,
-    runs: bool,
-    /// Whether it is a service of the machine, and not a static pod.
-    unit: bool,
-    pod: Option<Subject>,
-    cited: Citation,
-}
-
-fn schedulers(model: &Model<'_>) -> Vec<Scheduler> {
-    let mut found = Vec::new();
-    for node in model.evidence.objects.of_kind("node") {
-        let (runs, cited) = match node_services::unit(model, node, NAME) {
-            Unit::Runs(cited) => (true, cited),
-            Unit::Stopped(cited) | Unit::Fails(cited) => (false, cited),
-            Unit::Unseen(_) => continue,
-        };
-        found.push(Scheduler { node: node.name().to_owned(), runs, unit: true, pod: None, cited });
-    }
-    for pod in model.evidence.objects.in_namespace("pod", NAMESPACE) {
-        let own = pod.labels().get("component") == Some(&NAME);
-        let Some(node) = pod.text("/spec/nodeName").filter(|_| own) else { continue };
-        let runs = is_ready(pod);
-        let cited =
-            pod.cite("/status/conditions", format!("{} is {}ready", pod.name(), if runs { "" } else { "not " }));
-        found.push(Scheduler { node: node.to_owned(), runs, unit: false, pod: Some(pod.subject().clone()), cited });
-    }
-    found.extend(in_office(model));
-    found
-}
-
-/// Who holds the scheduler's lease, and whether it was renewed in time. A lease lasts fifteen seconds.
-fn in_office(model: &Model<'_>) -> Option<Scheduler> {
-    let lease = model.object(&Subject::namespaced("lease", NAMESPACE, NAME))?;
-    let age = model.now?.duration_since(lease.time("/spec/renewTime")?);
-    let node = lease.text("/spec/holderIdentity")?.rsplit_once('_')?.0.to_owned();
-    let cited = lease.cite("/spec/renewTime", format!("renewed {} s before this was taken", age.as_secs()));
-    Some(Scheduler { node, runs: age.as_secs() < 60, unit: false, pod: None, cited })
-}
-
-/// Nobody looked at any scheduler.
-fn blind(model: &Model<'_>, effects: Vec<(Subject, Mode)>) -> Vec<Finding> {
-    let roles = ["node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master"];
-    let mut nodes = model.evidence.objects.of_kind("node");
-    let Some(node) = nodes.find(|node| roles.iter().any(|role| node.labels().contains_key(role))) else {
-        return vec![];
-    };
-    let why = "not collected".to_owned();
-    let lack = Lack::host_fact(node.name(), &format!("systemctl-{NAME}"), &format!("systemctl status {NAME}"), why);
-    vec![Finding { subject: node.subject().clone(), effects, state: State::Undecided(vec![lack]) }]
 }
 
 #[cfg(test)]

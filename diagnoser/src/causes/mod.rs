@@ -15,6 +15,7 @@ mod conntrack_table_full;
 mod container_command_invalid;
 mod container_runtime_stopped;
 mod containers;
+mod control_plane;
 mod corefile;
 mod cron_job_interference;
 mod cut_off;
@@ -49,6 +50,7 @@ mod insufficient_resources;
 mod kafka;
 mod kafka_advertised_listeners;
 mod kafka_min_insync_replicas;
+mod kube_controller_manager_down;
 mod kube_proxy_down;
 mod kube_scheduler_down;
 mod kubelet_probes;
@@ -194,6 +196,7 @@ pub fn all() -> &'static [&'static dyn Cause] {
         &insufficient_resources::InsufficientResources,
         &kafka_advertised_listeners::KafkaAdvertisedListeners,
         &kafka_min_insync_replicas::KafkaMinInsyncReplicas,
+        &kube_controller_manager_down::KubeControllerManagerDown,
         &kube_proxy_down::KubeProxyDown,
         &kube_scheduler_down::KubeSchedulerDown,
         &kubelet_stopped::KubeletStopped,

@@ -76,7 +76,7 @@ pub(crate) fn unit_of(host: &str, unit: &str) -> Subject {
 }
 
 /// The nodes on which a service of the cluster's own does not run and is missed, each with its state. kube-proxy is missed where
-/// other nodes run it; where none does, something else does its work. Of schedulers one is enough for the cluster. Kubelets and
+/// other nodes run it; where none does, something else does its work. Of the control plane's controllers one is enough. Kubelets and
 /// container runtimes are missed everywhere.
 pub(crate) fn missed_units<'e>(model: &Model<'e>, unit: &str) -> Vec<(&'e Object, Unit, Citation)> {
     let nodes = model.evidence.objects.of_kind("node");
@@ -87,7 +87,7 @@ pub(crate) fn missed_units<'e>(model: &Model<'e>, unit: &str) -> Vec<(&'e Object
     let (run, down): (Vec<_>, Vec<_>) = seen.partition(|(_, state, _)| state.runs());
     let missed = match unit {
         "kube-proxy" => !run.is_empty(),
-        "kube-scheduler" => run.is_empty(),
+        "kube-scheduler" | "kube-controller-manager" => run.is_empty(),
         _ => true,
     };
     if missed { down.into_iter().filter(|(_, state, _)| state.stopped() || state.failed()).collect() } else { vec![] }
@@ -96,12 +96,13 @@ pub(crate) fn missed_units<'e>(model: &Model<'e>, unit: &str) -> Vec<(&'e Object
 /// Services of the cluster's own that do not run where they are missed.
 pub(super) fn missed(model: &Model<'_>) -> Vec<Symptom> {
     let mut found: Vec<Symptom> = Vec::new();
-    for unit in ["kube-proxy", "kube-scheduler", "kubelet", "containerd", "crio", "docker"] {
+    const OF_THEIR_OWN: [&str; 3] = ["kube-proxy", "kube-scheduler", "kube-controller-manager"];
+    for unit in OF_THEIR_OWN.into_iter().chain(["kubelet", "containerd", "crio", "docker"]) {
         for (node, _, cited) in missed_units(model, unit) {
             // A node that is not ready for it says so itself.
             let told = readiness(node).is_none_or(|ready| ready.status != "True");
             let of_another = !unit.starts_with("kube") && unit != runtime_unit(node);
-            if of_another || told && !matches!(unit, "kube-proxy" | "kube-scheduler") {
+            if of_another || told && !OF_THEIR_OWN.contains(&unit) {
                 continue;
             }
             let subject = unit_of(node.name(), unit);
