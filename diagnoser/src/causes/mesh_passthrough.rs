@@ -114,7 +114,7 @@ fn meant<'e>(model: &Model<'e>, way: &Way<'_>, address: Option<&str>) -> Option<
         let records = model.evidence.traffic.iter().filter_map(|record| Some((record.host()?, record.pod()?)));
         records.into_iter().any(|(own, pod)| mesh::covers(host, &mesh::asked(model, own, pod.namespace())))
     };
-    let entries = model.evidence.objects.of_kind("serviceentry").filter(|entry| entry.namespace() == way.namespace());
+    let entries = model.evidence.objects.in_namespace("serviceentry", way.namespace());
     let candidates = entries.filter_map(|entry| {
         let hosts = entry.list("/spec/hosts").iter();
         let index = hosts.clone().position(|host| host.as_str().is_some_and(|host| !asked(host)))?;

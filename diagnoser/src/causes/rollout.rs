@@ -34,7 +34,7 @@ pub(super) fn previous<'e>(model: &Model<'e>, workload: &Subject) -> Option<Earl
         ("controllerrevision", "/data/spec/template")
     };
     let current = normal(workload.get("/spec/template")?);
-    let kept = model.evidence.objects.of_kind(kind).filter(|kept| kept.namespace() == subject.namespace());
+    let kept = model.evidence.objects.in_namespace(kind, subject.namespace());
     let own = kept.filter(|kept| {
         kept.controller().is_some_and(|(kind, name)| kind.eq_ignore_ascii_case(&subject.kind) && name == subject.name)
     });

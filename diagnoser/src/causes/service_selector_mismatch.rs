@@ -123,7 +123,7 @@ fn meant<'e>(model: &Model<'e>, service: &Object, selector: &BTreeMap<&str, &str
     let mut best: BTreeMap<u32, Vec<Meant<'e>>> = BTreeMap::new();
     let objects: &'e Objects = &model.evidence.objects;
     let mut seen = Vec::new();
-    for pod in objects.of_kind("pod").filter(|pod| pod.namespace() == service.namespace()) {
+    for pod in objects.in_namespace("pod", service.namespace()) {
         let workload = model.workload_of(pod.subject());
         if pod.get("/metadata/deletionTimestamp").is_some() || workload.is("job") || seen.contains(&workload) {
             continue;

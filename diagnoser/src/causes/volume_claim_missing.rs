@@ -101,7 +101,7 @@ pub(super) fn waiting<'e>(model: &Model<'e>, namespace: &str) -> Vec<(&'e Object
     if let Fact::Missed(_) = model.evidence.listed("persistentvolumeclaim", "persistentvolumeclaims") {
         return vec![];
     }
-    let pods = model.evidence.objects.of_kind("pod").filter(|pod| pod.namespace() == namespace && is_down(pod));
+    let pods = model.evidence.objects.in_namespace("pod", namespace).filter(|pod| is_down(pod));
     pods.filter_map(|pod| Some((pod, absent(model, pod)?.1))).collect()
 }
 

@@ -79,6 +79,13 @@ impl Object {
         self.map("/metadata/labels")
     }
 
+    /// Whether an equality selector selects it. An empty selector selects nothing.
+    pub fn is_selected(&self, selector: &BTreeMap<&str, &str>) -> bool {
+        let labels = self.get("/metadata/labels");
+        !selector.is_empty()
+            && selector.iter().all(|(key, value)| labels.is_some_and(|labels| labels[*key].as_str() == Some(*value)))
+    }
+
     /// A citation of a field of this object.
     pub fn cite(&self, pointer: &str, says: impl Into<String>) -> Citation {
         Citation::new("objects.json", format!("/items/{}{pointer}", self.index), says)
@@ -179,8 +186,11 @@ impl Objects {
     }
 
     /// All objects of a kind in a namespace.
-    pub fn in_namespace<'a>(&'a self, kind: &'a str, namespace: &'a str) -> impl Iterator<Item = &'a Object> + 'a {
-        self.of_kind(kind).filter(move |object| object.namespace() == namespace)
+    pub fn in_namespace<'a>(&'a self, kind: &str, namespace: &str) -> impl Iterator<Item = &'a Object> {
+        let within = (!namespace.is_empty()).then(|| namespace.to_owned());
+        let from = Subject { kind: kind.to_owned(), namespace: within, name: String::new() };
+        let here = move |object: &&Object| object.subject.kind == kind && object.namespace() == namespace;
+        self.items.range(from..).map(|(_, object)| object).take_while(here)
     }
 
     /// How many there are.

@@ -18,7 +18,7 @@ pub use workload::{has_just_restarted, is_down, is_ready, is_restarting, is_runn
 
 use crate::{
     connections::Connection,
-    evidence::{Citation, Evidence, Object, selects},
+    evidence::{Citation, Evidence, Object},
     subject::Subject,
 };
 
@@ -121,12 +121,8 @@ impl<'e> Model<'e> {
     /// The pods a Service selects and that are not being deleted or done, ready or not.
     pub fn selected_pods(&self, service: &Object) -> Vec<&'e Object> {
         let selector = service.map("/spec/selector");
-        let namespace = service.namespace().to_owned();
-        self.evidence
-            .objects
-            .of_kind("pod")
-            .filter(|pod| pod.namespace() == namespace && workload::counts(pod) && selects(&selector, &pod.labels()))
-            .collect()
+        let pods = self.evidence.objects.in_namespace("pod", service.namespace());
+        pods.filter(|pod| pod.is_selected(&selector) && workload::counts(pod)).collect()
     }
 
     /// The node a pod runs on.
