@@ -35,6 +35,7 @@ use crate::{
     model::{Model, is_ready, is_restarting, is_running},
     propagation::Mode,
     subject::Subject,
+    symptoms::used_up_file_system,
 };
 
 /// See the module's comment.
@@ -101,6 +102,18 @@ fn of_machine(model: &Model<'_>, refused: &Refused<'_>) -> State {
             let unread = listening::unread(model, host, &unit);
             if !unread.is_empty() {
                 return State::Undecided(unread);
+            }
+            // A process that ended by itself where a file system is full has more to say than was read.
+            let full = used_up_file_system(model, host).filter(|_| unit.failed());
+            if let Some(full) = full {
+                let name = unit.name.trim_end_matches(".service");
+                let (fact, command) = (format!("journal-{name}"), format!("journalctl -u {name}"));
+                return State::Undecided(vec![Lack::host_fact(
+                    host,
+                    &fact,
+                    &command,
+                    format!("as read it says nothing of {full}"),
+                )]);
             }
             evidence.push(cited);
             let first = if unit.failed() { ", once what its journal says is mended" } else { "" };
@@ -210,6 +223,12 @@ mod tests {
         check(&format!("{}\n=> listen-loopback-only host/app", on("127.0.0.1:80")));
         check(&format!("{}\nunit app web active (running)\n=> listen-wrong-port host/app", on("0.0.0.0:8080")));
         check(&format!("{}\nfilter app input tcp dport 80 reject\n=> firewall-reject host/app", on("0.0.0.0:80")));
+    }
+
+    #[test]
+    fn unknown_where_a_full_file_system_may_be_why_it_ended() {
+        let full = "unit app web failed (Result: signal)\ninodes app  /srv 0 of 60 free";
+        check(&format!("{MACHINES}\n{full}\n=> unknown lacks hosts/app/journal-web.txt"));
     }
 
     #[test]

@@ -73,6 +73,15 @@ pub(crate) fn failed_units(model: &Model<'_>, host: &str) -> Vec<(Unit, Citation
     found
 }
 
+/// A file system of a machine without space or inodes left, in words.
+pub(crate) fn used_up_file_system(model: &Model<'_>, host: &str) -> Option<String> {
+    [("df", "space"), ("df-inodes", "inodes")].into_iter().find_map(|(fact, of)| {
+        let rows = model.evidence.hosts.file_systems(host, fact).seen()?;
+        let full = rows.iter().find(|row| is_used_up(row))?;
+        Some(format!("{}, which has no {of} left", full.mount_point))
+    })
+}
+
 /// Whether a file system is full that is meant to be written to. Images that are mounted to be read are full by nature.
 fn is_used_up(row: &FileSystem) -> bool {
     let image = ["squashfs", "iso9660", "/dev/loop", "/dev/sr"].iter().any(|kind| row.device.starts_with(kind));

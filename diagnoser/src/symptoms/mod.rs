@@ -19,7 +19,7 @@ use crate::{
     subject::Subject,
 };
 
-pub(crate) use alone::failed_units;
+pub(crate) use alone::{failed_units, used_up_file_system};
 pub use asked::Asked;
 pub(crate) use events::events_of;
 pub(crate) use makers::{Lacking, lacking, pods_of};

@@ -28,8 +28,8 @@ const NOISE: &str = " (Received disconnect|pam_unix|pam_env)|\"msg\":\"(client m
 /// At most so many lines of a unit's journal are kept, the last ones, and so many bytes of them.
 const LINES: usize = 60;
 const BYTES: usize = 12_000;
-/// ... and of each line so much: some programs list all of their settings in one.
-const LENGTH: usize = 320;
+/// ... and of each line so much: some programs list all of their settings in one, and some say at its end why they failed.
+const LENGTH: usize = 1000;
 
 /// Collects everything about a world of machines that has run since `begun`; of its traffic the last `requests` before now.
 ///
