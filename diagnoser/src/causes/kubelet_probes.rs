@@ -165,14 +165,69 @@ impl<'e> KubeletProbe<'e> {
             return is_ready(self.pod);
         }
         // The kubelet would have restarted it by now.
-        let number = |key: &str, default: i64| self.probe[key].as_i64().unwrap_or(default);
-        let patience = number("initialDelaySeconds", 0) + number("periodSeconds", 10) * number("failureThreshold", 3);
+        let patience = self.patience() + self.number("periodSeconds", 10);
+        self.failure(model).is_none() && self.up(model).is_some_and(|up| up > patience)
+    }
+
+    fn number(&self, key: &str, default: i64) -> i64 {
+        self.probe[key].as_i64().unwrap_or(default)
+    }
+
+    /// How many seconds its container has run.
+    pub fn up(&self, model: &Model<'_>) -> Option<i64> {
         let statuses = self.pod.list("/status/containerStatuses").iter();
         let started = statuses
             .filter(|status| status["name"] == self.container_name())
             .find_map(|status| status["state"]["running"]["startedAt"].as_str()?.parse::<jiff::Timestamp>().ok());
-        let up = model.now.zip(started).map(|(now, started)| now.duration_since(started).as_secs());
-        self.failure(model).is_none() && up.is_some_and(|up| up > patience)
+        model.now.zip(started).map(|(now, started)| now.duration_since(started).as_secs())
+    }
+
+    /// How many seconds after its start a container is ended that never answers.
+    fn patience(&self) -> i64 {
+        let more = self.number("failureThreshold", 3).max(1) - 1;
+        self.number("initialDelaySeconds", 0)
+            + self.number("periodSeconds", 10) * more
+            + self.number("timeoutSeconds", 1)
+    }
+
+    /// How many seconds after its start a container can first count as one that answers.
+    pub fn first_answer(&self) -> i64 {
+        let more = self.number("successThreshold", 1).max(1) - 1;
+        self.number("initialDelaySeconds", 0) + self.number("periodSeconds", 10) * more
+    }
+
+    /// Whether another probe of its container is known to succeed, and where that is set.
+    pub fn another_succeeds(&self, model: &Model<'_>) -> Option<Citation> {
+        let others = ["livenessProbe", "startupProbe"].into_iter().filter(|field| *field != self.field);
+        let mut others = others.flat_map(|field| of(self.pod, field)).filter(|other| other.container == self.container);
+        let other = others.find(|other| other.succeeds(model))?;
+        let says = format!("{}, which succeeds", other.says());
+        Some(self.pod.cite(&format!("/spec/containers/{}/{}", self.container, other.field), says))
+    }
+
+    /// Whether it gives its container up before anybody expects it to answer: before its readiness probe first asks on the same
+    /// port, or sooner than the probe before, where nothing but that is new. And what shows it.
+    pub fn gives_up_too_soon(&self, model: &Model<'_>) -> Option<Citation> {
+        if self.field == "livenessProbe" && self.container_spec()["startupProbe"].is_object() {
+            return None;
+        }
+        let patience = self.patience();
+        let mut ready = of(self.pod, "readinessProbe").into_iter().filter(|other| other.container == self.container);
+        let later =
+            ready.find(|other| other.port() == self.port() && other.number("initialDelaySeconds", 0) > patience);
+        if let Some(later) = later {
+            let delay = later.number("initialDelaySeconds", 0);
+            let says = format!("the {} first asks after {delay} s, this one gives up after {patience} s", later.says());
+            return Some(self.pod.cite(&format!("/spec/containers/{}/readinessProbe", self.container), says));
+        }
+        let earlier = rollout::previous(model, &model.workload_of(self.pod.subject()))?;
+        let field = format!("/spec/containers/{}/{}", self.container, self.field);
+        let alone = earlier.changed().iter().all(|changed| changed.starts_with(&field));
+        let probe = earlier.get(&field).filter(|_| alone)?;
+        let before = KubeletProbe { probe, ..self.clone() };
+        let same = (before.port(), before.path(), before.tongue()) == (self.port(), self.path(), self.tongue());
+        let says = format!("it gave up after {} s before, and does after {patience} s", before.patience());
+        (same && before.patience() > patience).then(|| earlier.cite(&field, says))
     }
 
     /// Whether what it asks speaks another protocol than it is asked in, and what shows it. A gRPC probe does not tell nobody from

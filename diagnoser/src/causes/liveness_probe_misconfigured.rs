@@ -2,7 +2,9 @@
 //!
 //! # What it looks like
 //! Pods serve and are restarted again and again, with exit code 137 or 143; in between 502 or 503. Events say `Liveness probe
-//! failed` and `Container X failed liveness probe, will be restarted`. Running out of memory gives exit code 137 too.
+//! failed` and `Container X failed liveness probe, will be restarted`. Running out of memory gives exit code 137 too. It asks on
+//! another port or path than is served, in another protocol, or gives up before the application can be up; of a startup probe the
+//! same is said.
 //!
 //! # Confirm by hand
 //! `kubectl -n NS describe pod POD` shows what the probe asks and what it got: refused, or 404; `kubectl -n NS exec POD -- ss
@@ -65,6 +67,7 @@ fn one(model: &Model<'_>, workload: &Subject, pod: &Object, probe: &KubeletProbe
     let mut evidence = vec![killed, failure, probe.cite()];
     let mut instead = None;
     let otherwise = probe.speaks_otherwise(model, got);
+    let too_soon = probe.gives_up_too_soon(model);
     match (got, probe.door(model)) {
         // An answer that there is no such page comes from something that lives.
         (Got::Status(404), _) => {}
@@ -73,6 +76,7 @@ fn one(model: &Model<'_>, workload: &Subject, pod: &Object, probe: &KubeletProbe
             instead = port;
         }
         _ if otherwise.is_some() => evidence.extend(otherwise.into_iter().flatten()),
+        (Got::NoConnection, _) if too_soon.is_some() => evidence.extend(too_soon),
         (Got::NoConnection, Door::Unknown(lacks)) => return Some(State::Undecided(lacks)),
         (Got::NoConnection, Door::Open(why, cited)) => return Some(State::excluded(why, cited)),
         (Got::Status(_) | Got::AnotherProtocol | Got::Other, _) => {
@@ -101,6 +105,30 @@ mod tests {
             "{POD}\n{}\n{PROBE}\n{REFUSED}\n=> liveness-probe-misconfigured deployment/a/p",
             ended(137, "Error")
         ));
+    }
+
+    #[test]
+    fn holds_where_another_protocol_is_spoken() {
+        let says = "event pod/a/p-1  Unhealthy  Liveness probe failed: Get http://10.0.0.3:8081/up: net/http: HTTP/1.x transport connection broken: malformed HTTP response";
+        check(&format!(
+            "{POD}\n{}\n{PROBE}\n{says}\n=> liveness-probe-misconfigured deployment/a/p",
+            ended(137, "Error")
+        ));
+    }
+
+    #[test]
+    fn holds_where_it_gives_up_before_the_application_can_be_up() {
+        let open = "set pod/a/p-1  spec.containers[0].ports[0].containerPort=8081";
+        let soon = "set pod/a/p-1  spec.containers[0].livenessProbe.failureThreshold=1  spec.containers[0].livenessProbe.periodSeconds=2";
+        let ready = "set pod/a/p-1  spec.containers[0].readinessProbe.httpGet.port=8081  spec.containers[0].readinessProbe.initialDelaySeconds=20";
+        let world = format!("{POD}\n{}\n{PROBE}\n{open}\n{REFUSED}", ended(137, "Error"));
+        check(&format!("{world}\n{soon}\n{ready}\n=> liveness-probe-misconfigured deployment/a/p"));
+        // With the patience that is the default it has been up for long.
+        check(&format!("{world}\n{ready}\n=> unknown"));
+        check(&format!("{world}\n{soon}\n=> unknown"));
+        let new = "set deployment/a/p  spec.template.spec.containers[0].livenessProbe.httpGet.port=8081  spec.template.spec.containers[0].livenessProbe.httpGet.path=/up  spec.template.spec.containers[0].livenessProbe.failureThreshold=1
+             earlier deployment/a/p 1  spec.containers[0].livenessProbe.failureThreshold=9";
+        check(&format!("{world}\n{soon}\n{new}\n=> liveness-probe-misconfigured deployment/a/p"));
     }
 
     #[test]

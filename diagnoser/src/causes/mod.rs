@@ -107,6 +107,7 @@ mod rbac_forbidden;
 mod readiness_probe_wrong_path;
 mod readiness_probe_wrong_port;
 mod readiness_probe_wrong_protocol;
+mod readiness_probe_wrong_timing;
 mod reference;
 mod replica_failing;
 mod replica_slow;
@@ -236,6 +237,7 @@ pub fn all() -> &'static [&'static dyn Cause] {
         &readiness_probe_wrong_path::ReadinessProbeWrongPath,
         &readiness_probe_wrong_port::ReadinessProbeWrongPort,
         &readiness_probe_wrong_protocol::ReadinessProbeWrongProtocol,
+        &readiness_probe_wrong_timing::ReadinessProbeWrongTiming,
         &replica_failing::ReplicaFailing,
         &replica_slow::ReplicaSlow,
         &request_body_limit::RequestBodyLimit,
