@@ -21,9 +21,10 @@ pub(super) struct KubeletProbe<'e> {
     pub pod: &'e Object,
     /// The container's place in the pod.
     pub container: usize,
-    /// `livenessProbe`, `readinessProbe`.
+    /// `livenessProbe`, `readinessProbe`, `startupProbe`.
     pub field: &'static str,
-    probe: &'e Value,
+    /// What is set there.
+    pub probe: &'e Value,
 }
 
 /// What the kubelet got.
@@ -80,7 +81,8 @@ impl<'e> KubeletProbe<'e> {
         self.probe["httpGet"].is_object().then(|| self.probe["httpGet"]["path"].as_str().unwrap_or("/"))
     }
 
-    fn container_spec(&self) -> &'e Value {
+    /// Its container.
+    pub fn container_spec(&self) -> &'e Value {
         &self.pod.list("/spec/containers")[self.container]
     }
 
@@ -160,7 +162,7 @@ impl<'e> KubeletProbe<'e> {
     }
 
     /// Whether this probe is known to succeed now.
-    fn succeeds(&self, model: &Model<'_>) -> bool {
+    pub fn succeeds(&self, model: &Model<'_>) -> bool {
         if self.field == "readinessProbe" {
             return is_ready(self.pod);
         }
@@ -169,7 +171,8 @@ impl<'e> KubeletProbe<'e> {
         self.failure(model).is_none() && self.up(model).is_some_and(|up| up > patience)
     }
 
-    fn number(&self, key: &str, default: i64) -> i64 {
+    /// A number that is set, or its default.
+    pub fn number(&self, key: &str, default: i64) -> i64 {
         self.probe[key].as_i64().unwrap_or(default)
     }
 
@@ -180,106 +183,6 @@ impl<'e> KubeletProbe<'e> {
             .filter(|status| status["name"] == self.container_name())
             .find_map(|status| status["state"]["running"]["startedAt"].as_str()?.parse::<jiff::Timestamp>().ok());
         model.now.zip(started).map(|(now, started)| now.duration_since(started).as_secs())
-    }
-
-    /// How many seconds after its start a container is ended that never answers.
-    fn patience(&self) -> i64 {
-        let more = self.number("failureThreshold", 3).max(1) - 1;
-        self.number("initialDelaySeconds", 0)
-            + self.number("periodSeconds", 10) * more
-            + self.number("timeoutSeconds", 1)
-    }
-
-    /// How many seconds after its start a container can first count as one that answers.
-    pub fn first_answer(&self) -> i64 {
-        let more = self.number("successThreshold", 1).max(1) - 1;
-        self.number("initialDelaySeconds", 0) + self.number("periodSeconds", 10) * more
-    }
-
-    /// Whether another probe of its container is known to succeed, and where that is set.
-    pub fn another_succeeds(&self, model: &Model<'_>) -> Option<Citation> {
-        let others = ["livenessProbe", "startupProbe"].into_iter().filter(|field| *field != self.field);
-        let mut others = others.flat_map(|field| of(self.pod, field)).filter(|other| other.container == self.container);
-        let other = others.find(|other| other.succeeds(model))?;
-        let says = format!("{}, which succeeds", other.says());
-        Some(self.pod.cite(&format!("/spec/containers/{}/{}", self.container, other.field), says))
-    }
-
-    /// Whether it gives its container up before anybody expects it to answer: before its readiness probe first asks on the same
-    /// port, or sooner than the probe before, where nothing but that is new. And what shows it.
-    pub fn gives_up_too_soon(&self, model: &Model<'_>) -> Option<Citation> {
-        if self.field == "livenessProbe" && self.container_spec()["startupProbe"].is_object() {
-            return None;
-        }
-        let patience = self.patience();
-        let mut ready = of(self.pod, "readinessProbe").into_iter().filter(|other| other.container == self.container);
-        let later =
-            ready.find(|other| other.port() == self.port() && other.number("initialDelaySeconds", 0) > patience);
-        if let Some(later) = later {
-            let delay = later.number("initialDelaySeconds", 0);
-            let says = format!("the {} first asks after {delay} s, this one gives up after {patience} s", later.says());
-            return Some(self.pod.cite(&format!("/spec/containers/{}/readinessProbe", self.container), says));
-        }
-        let earlier = rollout::previous(model, &model.workload_of(self.pod.subject()))?;
-        let field = format!("/spec/containers/{}/{}", self.container, self.field);
-        let alone = earlier.changed().iter().all(|changed| changed.starts_with(&field));
-        let probe = earlier.get(&field).filter(|_| alone)?;
-        let before = KubeletProbe { probe, ..self.clone() };
-        let same = (before.port(), before.path(), before.tongue()) == (self.port(), self.path(), self.tongue());
-        let says = format!("it gave up after {} s before, and does after {patience} s", before.patience());
-        (same && before.patience() > patience).then(|| earlier.cite(&field, says))
-    }
-
-    /// Whether what it asks speaks another protocol than it is asked in, and what shows it. A gRPC probe does not tell nobody from
-    /// somebody who speaks otherwise; there a probe in another protocol tells, or that this one is all that is new.
-    pub fn speaks_otherwise(&self, model: &Model<'_>, got: Got) -> Option<Vec<Citation>> {
-        let others = ["livenessProbe", "readinessProbe"].into_iter().filter(|field| *field != self.field);
-        let others = others.flat_map(|field| of(self.pod, field)).filter(|other| other.container == self.container);
-        let others: Vec<KubeletProbe<'_>> = others.filter(|other| other.succeeds(model)).collect();
-        // Asked so elsewhere, it answers: then the port is wrong, and not the protocol.
-        if others.iter().any(|other| other.port() != self.port() && other.tongue() == self.tongue()) {
-            return None;
-        }
-        let mut same = others.iter().filter(|other| other.port() == self.port() && other.tongue() != self.tongue());
-        let says = same.find(|other| other.tongue() != "tcpSocket").map(|other| {
-            let says = format!("{}, which succeeds in {}", other.says(), other.tongue());
-            self.pod.cite(&format!("/spec/containers/{}/{}", self.container, other.field), says)
-        });
-        match got {
-            Got::AnotherProtocol => Some(says.into_iter().collect()),
-            Got::NoConnection if self.tongue() == "grpc" => {
-                says.or_else(|| self.was_asked_otherwise(model)).map(|s| vec![s])
-            }
-            _ => None,
-        }
-    }
-
-    /// How it asks: `httpGet`, `HTTPS`, `tcpSocket`, `grpc`, or by a command.
-    pub fn tongue(&self) -> &'static str {
-        match self.port_field() {
-            Some("httpGet") if self.probe["httpGet"]["scheme"] == "HTTPS" => "HTTPS",
-            Some(kind) => kind,
-            None => "exec",
-        }
-    }
-
-    /// The probe before, where it asked on the same port in another protocol, and nothing but the probe is new.
-    fn was_asked_otherwise(&self, model: &Model<'_>) -> Option<Citation> {
-        let earlier = rollout::previous(model, &model.workload_of(self.pod.subject()))?;
-        let field = format!("/spec/containers/{}/{}", self.container, self.field);
-        let alone = earlier.changed().iter().all(|changed| changed.starts_with(&field));
-        let probe = earlier.get(&field).filter(|_| alone)?;
-        let before = KubeletProbe { probe, ..self.clone() };
-        let otherwise = before.port() == self.port() && before.tongue() != self.tongue();
-        otherwise.then(|| earlier.cite(&field, format!("it was asked in {} before", before.tongue())))
-    }
-
-    /// The probe of the same container that succeeds on the same port in another protocol, to be asked so as well.
-    pub fn like(&self, model: &Model<'_>) -> Option<&'e Value> {
-        let others = ["livenessProbe", "readinessProbe"].into_iter().filter(|field| *field != self.field);
-        let mut others = others.flat_map(|field| of(self.pod, field)).filter(|other| other.container == self.container);
-        let fits = |other: &KubeletProbe<'_>| other.port() == self.port() && other.tongue() != self.tongue();
-        Some(others.find(|other| fits(other) && other.succeeds(model))?.probe)
     }
 
     /// A request that the pod answered, and on which port.

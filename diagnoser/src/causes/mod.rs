@@ -53,6 +53,7 @@ mod kafka_min_insync_replicas;
 mod kube_controller_manager_down;
 mod kube_proxy_down;
 mod kube_scheduler_down;
+mod kubelet_probe_manners;
 mod kubelet_probes;
 mod kubelet_stopped;
 mod link_congestion;
