@@ -8,7 +8,9 @@
 pub mod causes;
 pub mod choice;
 pub mod connections;
+mod delays;
 pub mod diagnosis;
+mod drivers;
 pub mod evidence;
 pub mod investigation;
 pub mod model;

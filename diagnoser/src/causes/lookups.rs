@@ -57,7 +57,7 @@ impl Failed {
 }
 
 /// The pods of a workload that count, the workload being the pod itself where nothing owns it.
-pub(super) fn pods<'e>(model: &Model<'e>, workload: &Subject) -> Vec<&'e Object> {
+pub(crate) fn pods<'e>(model: &Model<'e>, workload: &Subject) -> Vec<&'e Object> {
     let pods = model.evidence.objects.in_namespace("pod", workload.namespace());
     pods.filter(|pod| model.workload_of(pod.subject()) == *workload).collect()
 }

@@ -13,12 +13,17 @@ mod configuration_rejected;
 mod connection_limit;
 mod conntrack_table_full;
 mod container_command_invalid;
+mod container_port_conflict;
 mod container_runtime_stopped;
 mod containers;
 mod control_plane;
 mod corefile;
 mod cron_job_interference;
 mod cut_off;
+mod database_credentials_wrong;
+mod database_port_wrong;
+mod database_read_only;
+mod databases;
 mod disk_full;
 mod dns_record_missing;
 mod duplicate_ingress;
@@ -34,6 +39,7 @@ mod filters;
 mod firewall_drop;
 mod firewall_reject;
 mod flows;
+mod gateway_route_wrong_backend;
 mod health_check_misconfigured;
 mod host_out_of_memory;
 mod image_pull_secret_missing;
@@ -84,6 +90,7 @@ mod network_policy_denies_ingress;
 mod network_policy_wrong_port;
 mod nginx;
 mod node_firewall_drop;
+mod node_network_delay;
 mod node_pod_route_wrong;
 mod node_selector_unmatched;
 mod node_services;
@@ -92,6 +99,7 @@ mod own_config;
 mod pod_affinity_unsatisfiable;
 mod pod_anti_affinity_unsatisfiable;
 mod pod_dns_policy;
+mod pod_network_delay;
 mod policies;
 mod ports;
 mod postgres;
@@ -147,6 +155,7 @@ mod volume_claim_missing;
 mod volume_claim_unmatched;
 mod volume_permission_denied;
 mod ways;
+pub(crate) use lookups::pods as pods_of;
 pub use reference::{Reference, reference, references};
 pub(crate) use together::together;
 
@@ -170,8 +179,12 @@ pub fn all() -> &'static [&'static dyn Cause] {
         &connection_limit::ConnectionLimit,
         &conntrack_table_full::ConntrackTableFull,
         &container_command_invalid::ContainerCommandInvalid,
+        &container_port_conflict::ContainerPortConflict,
         &container_runtime_stopped::ContainerRuntimeStopped,
         &cron_job_interference::CronJobInterference,
+        &database_credentials_wrong::DatabaseCredentialsWrong,
+        &database_port_wrong::DatabasePortWrong,
+        &database_read_only::DatabaseReadOnly,
         &disk_full::DiskFull,
         &dns_record_missing::DnsRecordMissing,
         &duplicate_ingress::DuplicateIngress,
@@ -183,6 +196,7 @@ pub fn all() -> &'static [&'static dyn Cause] {
         &ephemeral_port_exhaustion::EphemeralPortExhaustion,
         &firewall_drop::FirewallDrop,
         &firewall_reject::FirewallReject,
+        &gateway_route_wrong_backend::GatewayRouteWrongBackend,
         &health_check_misconfigured::HealthCheckMisconfigured,
         &host_out_of_memory::HostOutOfMemory,
         &image_pull_secret_missing::ImagePullSecretMissing,
@@ -222,12 +236,14 @@ pub fn all() -> &'static [&'static dyn Cause] {
         &network_policy_denies_ingress::NetworkPolicyDeniesIngress,
         &network_policy_wrong_port::NetworkPolicyWrongPort,
         &node_firewall_drop::NodeFirewallDrop,
+        &node_network_delay::NodeNetworkDelay,
         &node_pod_route_wrong::NodePodRouteWrong,
         &node_selector_unmatched::NodeSelectorUnmatched,
         &node_taint_not_tolerated::NodeTaintNotTolerated,
         &pod_affinity_unsatisfiable::PodAffinityUnsatisfiable,
         &pod_anti_affinity_unsatisfiable::PodAntiAffinityUnsatisfiable,
         &pod_dns_policy::PodDnsPolicy,
+        &pod_network_delay::PodNetworkDelay,
         &postgres_access_rule::PostgresAccessRule,
         &postgres_connection_limit::PostgresConnectionLimit,
         &postgres_lock_wait::PostgresLockWait,

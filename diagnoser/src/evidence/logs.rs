@@ -15,6 +15,12 @@ pub struct LogFile {
 }
 
 impl LogFile {
+    /// Whether it is of this container, of whichever run.
+    pub fn is_of(&self, container: &str) -> bool {
+        let name = self.file.rsplit('_').next().unwrap_or_default();
+        name.strip_prefix(container).is_some_and(|rest| rest.starts_with('.'))
+    }
+
     /// The last line that satisfies `wanted`, cited.
     pub fn last_line(&self, wanted: impl Fn(&str) -> bool) -> Option<Citation> {
         self.last_line_within(usize::MAX, wanted)
@@ -23,8 +29,9 @@ impl LogFile {
     /// The same among the last `most` lines.
     pub fn last_line_within(&self, most: usize, wanted: impl Fn(&str) -> bool) -> Option<Citation> {
         let lines: Vec<&str> = self.text.lines().collect();
-        let index = lines.iter().rposition(|line| wanted(line))?;
-        (lines.len() - index <= most).then(|| Citation::line(&self.file, index + 1, short(lines[index])))
+        let from = lines.len().saturating_sub(most);
+        let index = from + lines[from..].iter().rposition(|line| wanted(line))?;
+        Some(Citation::line(&self.file, index + 1, short(lines[index])))
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Every reading that a check may want is a [`Fact`]: seen, or missed for a stated reason. Missed is never read as absent.
 
+mod alerts;
 mod capture;
 mod changes;
 mod conntrack_table;
@@ -20,6 +21,7 @@ mod listeners;
 mod load;
 mod logs;
 mod memory;
+mod metrics;
 mod mongo;
 mod objects;
 mod oom;
@@ -47,6 +49,7 @@ use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
+pub use alerts::Alert;
 pub use capture::Capture;
 pub use changes::ObjectChange;
 pub use conntrack_table::{ConntrackEntry, Flow, Pool, by_destination, pools};
@@ -65,6 +68,8 @@ pub use listeners::Listener;
 pub use load::Load;
 pub use logs::{LogFile, Logs};
 pub use memory::Memory;
+pub(crate) use metrics::middle;
+pub use metrics::{Metrics, Rise, Series};
 pub use mongo::{ReplicaSet, ReplicaSetMember};
 pub use objects::{Object, Objects, selects};
 pub use oom::OomKill;
@@ -165,6 +170,10 @@ pub struct Evidence {
     pub coverage: Coverage,
     /// When objects were last changed (`changes.json`), oldest first.
     pub changes: Vec<ObjectChange>,
+    /// What was measured over time (`metrics.csv`).
+    pub metrics: Metrics,
+    /// What a monitoring system raised (`alerts.json`).
+    pub alerts: Vec<Alert>,
 }
 
 impl Evidence {
@@ -180,6 +189,8 @@ impl Evidence {
                 "probes.json" => evidence.probes = parse_json(name, text)?,
                 "traffic.jsonl" => evidence.traffic = traffic::parse(text)?,
                 "coverage.json" => evidence.coverage = parse_json(name, text)?,
+                "metrics.csv" => evidence.metrics = Metrics::parse(text)?,
+                "alerts.json" => evidence.alerts = alerts::parse(text)?,
                 "changes.json" => {
                     evidence.changes = parse_json(name, text)?;
                     evidence.changes.sort();

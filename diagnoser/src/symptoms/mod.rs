@@ -3,6 +3,7 @@
 mod alone;
 mod asked;
 mod events;
+mod late;
 mod makers;
 mod nodes;
 mod objects;
@@ -10,6 +11,7 @@ mod origin;
 mod probes;
 mod requests;
 mod slow;
+mod told;
 
 use std::collections::BTreeSet;
 
@@ -59,7 +61,7 @@ pub enum Observation {
 /// One thing that is wrong.
 #[derive(Clone, Debug)]
 pub struct Symptom {
-    /// `probe-1`, `requests-1`, `slow-1`, `down-1`, `no-endpoints-1`, `node-1`, `unit-1`, `full-1`, `killed-1`.
+    /// `probe-1`, `requests-1`, `slow-1`, `down-1`, `no-endpoints-1`, `node-1`, `unit-1`, `full-1`, `killed-1`, `told-1`, `late-1`, `alert-1`.
     pub id: String,
     /// What suffers: the name or Service that was asked, the pod.
     pub subject: Subject,
@@ -112,5 +114,12 @@ pub fn symptoms(model: &Model<'_>) -> Vec<Symptom> {
     all.extend(nodes::missed(model));
     all.extend(makers::refused(model));
     all.extend(alone::symptoms(model));
+    all.extend(told::symptoms(model));
+    if all.is_empty() {
+        all = late::measured(model);
+    }
+    if all.is_empty() {
+        all = late::raised(model);
+    }
     all
 }

@@ -1,0 +1,311 @@
+//! Who became late, and who calls whom, as far as series of measurements and settings tell: what the symptom of lateness and the
+//! causes that put a delay on the way share.
+//!
+//! Durations are measured where requests are served, so a delay on the way of a pod's packets shows in what the pod asks others
+//! for and in those who ask it: a caller's median moves by what it waits. Where packets that leave are held up, requests reach
+//! those it calls in pieces, so that their slowest tenth is late and their median is not.
+//!
+//! Source: tc-netem(8) (delays what leaves an interface); Istio, Standard Metrics, `istio_request_duration_milliseconds`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{
+    evidence::{Citation, Object, Rise},
+    model::{Model, Relation},
+    subject::Subject,
+};
+
+const MEDIAN: [&str; 4] = ["p50latency", "p50_latency", "latency_p50", "p50"];
+const TAIL: [&str; 8] =
+    ["p90latency", "p95latency", "p99latency", "p90_latency", "p95_latency", "p99_latency", "latency_p90", "p90"];
+const RATE: [&str; 3] = ["rps", "qps", "requests"];
+
+/// Late is so many times what it was, and by so many milliseconds.
+const TIMES: f64 = 10.0;
+const LEAST: f64 = 200.0;
+
+/// A workload that was measured serving requests.
+pub(crate) struct Measured<'e> {
+    /// Its name among the measurements.
+    pub name: &'e str,
+    /// The workload.
+    pub workload: Subject,
+    /// The Service that stands for it, if one does.
+    pub service: Option<Subject>,
+    /// The nodes its pods run on.
+    pub nodes: BTreeSet<&'e str>,
+    /// Where its median rose.
+    pub median: Option<Rise>,
+    /// Where its slowest tenth became late.
+    pub tail: Option<Rise>,
+    /// Where it rose less sharply, but clearly.
+    pub slower: Option<Rise>,
+    /// The row from which nothing was served any more.
+    pub stopped: Option<usize>,
+    /// Whether what it served before took much the same time each.
+    pub alike: bool,
+    /// Those it is known to call, by their place in the list.
+    pub calls: BTreeSet<usize>,
+    median_metric: &'static str,
+    tail_metric: &'static str,
+}
+
+impl Measured<'_> {
+    /// Who suffers, by the name that it is asked by.
+    pub fn subject(&self) -> &Subject {
+        self.service.as_ref().unwrap_or(&self.workload)
+    }
+
+    /// Whether its median is late, or nothing is served any more.
+    pub fn is_late(&self) -> bool {
+        self.median.is_some() || self.stopped.is_some()
+    }
+
+    /// Whether nothing shows that it is later than it was.
+    pub fn is_quiet(&self) -> bool {
+        !self.is_late() && self.tail.is_none()
+    }
+
+    /// The first row at which it shows.
+    pub fn onset(&self) -> Option<usize> {
+        let rises = [self.median, self.tail, self.slower].into_iter().flatten().map(|rise| rise.row);
+        rises.chain(self.stopped).min()
+    }
+
+    /// What shows it.
+    pub fn cite(&self, model: &Model<'_>) -> Option<Citation> {
+        let metrics = &model.evidence.metrics;
+        let of = |rise: Rise, metric: &str, what: &str| {
+            let says = format!(
+                "{what} of {} from {:.0} ms to {:.0} ms at {}",
+                self.name,
+                rise.before,
+                rise.since,
+                metrics.time(rise.row)
+            );
+            metrics.cite(self.name, metric, rise.row, says)
+        };
+        if let Some(rise) = self.median {
+            return Some(of(rise, self.median_metric, "the median"));
+        }
+        if let Some(row) = self.stopped {
+            let metric = metric(model, self.name, &RATE)?;
+            return Some(metrics.cite(
+                self.name,
+                metric,
+                row,
+                format!("{} serves nothing from {}", self.name, metrics.time(row)),
+            ));
+        }
+        self.cite_tail(model)
+    }
+
+    /// What shows that its slowest tenth is late.
+    pub fn cite_tail(&self, model: &Model<'_>) -> Option<Citation> {
+        let metrics = &model.evidence.metrics;
+        let rise = self.tail.or(self.slower)?;
+        let says = format!(
+            "the slowest tenth of {} from {:.0} ms to {:.0} ms at {}",
+            self.name,
+            rise.before,
+            rise.since,
+            metrics.time(rise.row)
+        );
+        Some(metrics.cite(self.name, self.tail_metric, rise.row, says))
+    }
+}
+
+fn metric(model: &Model<'_>, entity: &str, names: &[&'static str]) -> Option<&'static str> {
+    names.iter().copied().find(|name| model.evidence.metrics.of(entity, name).is_some())
+}
+
+/// Every workload that was measured serving requests.
+pub(crate) fn measured<'e>(model: &Model<'e>) -> Vec<Measured<'e>> {
+    let metrics = &model.evidence.metrics;
+    let mut found: Vec<Measured<'e>> = Vec::new();
+    for name in metrics.entities() {
+        let Some(median_metric) = metric(model, name, &MEDIAN) else { continue };
+        // Without a tail of its own the median stands for it.
+        let tail_metric = metric(model, name, &TAIL).unwrap_or(median_metric);
+        let (Some(median), Some(tail)) = (metrics.of(name, median_metric), metrics.of(name, tail_metric)) else {
+            continue;
+        };
+        if !median.values.iter().flatten().any(|value| *value > 0.0) {
+            continue;
+        }
+        let (workload, service) = stands_for(model, name).unwrap_or_else(|| (Subject::global("name", name), None));
+        let pods = crate::causes::pods_of(model, &workload);
+        let nodes = pods.iter().filter_map(|pod| pod.text("/spec/nodeName")).collect();
+        let (rise, slow) = (median.rise(TIMES, LEAST), tail.rise(TIMES, LEAST));
+        let usual = |series: &crate::evidence::Series, until: usize| {
+            let before = series.within(0..until).into_iter().filter(|value| *value > 0.0).collect();
+            crate::evidence::middle(before)
+        };
+        let until = [rise, slow].into_iter().flatten().map(|rise| rise.row).min().unwrap_or(usize::MAX);
+        found.push(Measured {
+            name,
+            workload,
+            service,
+            nodes,
+            alike: tail_metric != median_metric && usual(tail, until) <= 2.0 * usual(median, until),
+            median: rise,
+            tail: slow,
+            slower: tail.rise(3.0, 500.0).or_else(|| median.rise(3.0, 500.0)),
+            stopped: metric(model, name, &RATE).and_then(|rate| metrics.of(name, rate)?.stop()),
+            calls: BTreeSet::new(),
+            median_metric,
+            tail_metric,
+        });
+    }
+    let at: BTreeMap<Subject, usize> =
+        found.iter().enumerate().map(|(index, measured)| (measured.workload.clone(), index)).collect();
+    let calls = |(index, measured): (usize, &Measured<'_>)| {
+        let pods = crate::causes::pods_of(model, &measured.workload);
+        let edges = pods.iter().flat_map(|pod| model.dependencies(pod.subject()));
+        let asked = edges.filter(|edge| edge.relation == Relation::ConnectsTo);
+        let behind = asked.flat_map(|edge| model.dependencies(&edge.to));
+        let behind = behind.filter(|edge| edge.relation == Relation::ForwardsTo).filter_map(|edge| at.get(&edge.to));
+        behind.copied().filter(|to| *to != index).collect()
+    };
+    let calls: Vec<BTreeSet<usize>> = found.iter().enumerate().map(calls).collect();
+    for (measured, calls) in found.iter_mut().zip(calls) {
+        measured.calls = calls;
+    }
+    found
+}
+
+/// A Deployment that others can ask and that was not measured: it could be the one the others wait for. What keeps data is asked
+/// by protocols of its own, which are not measured so.
+pub(crate) fn unmeasured<'e>(model: &Model<'e>, all: &[Measured<'_>]) -> Option<&'e Object> {
+    let spaces: BTreeSet<&str> = all.iter().map(|measured| measured.workload.namespace()).collect();
+    let deployments =
+        model.evidence.objects.of_kind("deployment").filter(|deployment| spaces.contains(deployment.namespace()));
+    let asked = |workload: &&Object| {
+        model.dependents(workload.subject()).iter().any(|(_, relation)| *relation == Relation::ForwardsTo)
+    };
+    let measured = |workload: &Object| {
+        let known = |service: &Subject| metric(model, &service.name, &MEDIAN).is_some();
+        let services =
+            model.dependents(workload.subject()).iter().filter(|(_, relation)| *relation == Relation::ForwardsTo);
+        known(workload.subject()) || services.map(|(service, _)| service).any(known)
+    };
+    deployments.filter(asked).find(|workload| workload.number("/spec/replicas") != Some(0) && !measured(workload))
+}
+
+/// The workload that a name among measurements stands for, and its Service; none where several could be meant.
+fn stands_for(model: &Model<'_>, name: &str) -> Option<(Subject, Option<Subject>)> {
+    let objects = &model.evidence.objects;
+    let kinds = ["daemonset", "deployment", "statefulset"];
+    let mut named = kinds.iter().flat_map(|kind| objects.of_kind(kind)).filter(|workload| workload.name() == name);
+    let mut services = objects.of_kind("service").filter(|service| service.name() == name);
+    let forwards = |service: &Subject| {
+        let edges = model.dependencies(service).iter().filter(|edge| edge.relation == Relation::ForwardsTo);
+        let of = |to: &Subject| if to.is("pod") { model.workload_of(to) } else { to.clone() };
+        let to: BTreeSet<Subject> = edges.map(|edge| of(&edge.to)).collect();
+        (to.len() == 1).then(|| to.into_iter().next()).flatten()
+    };
+    match (named.next(), named.next()) {
+        (Some(workload), None) => {
+            let of =
+                model.dependents(workload.subject()).iter().filter(|(_, relation)| *relation == Relation::ForwardsTo);
+            let mut of: Vec<&Subject> = of.map(|(service, _)| service).collect();
+            of.sort_by_key(|service| (service.name != name, (*service).clone()));
+            Some((workload.subject().clone(), of.first().map(|service| (*service).clone())))
+        }
+        (None, _) => {
+            let service = services.next().filter(|_| services.next().is_none())?;
+            Some((forwards(service.subject())?, Some(service.subject().clone())))
+        }
+        _ => None,
+    }
+}
+
+/// Who calls any of `called`, directly or through others, themselves included.
+pub(crate) fn upstream(all: &[Measured<'_>], called: &BTreeSet<usize>) -> BTreeSet<usize> {
+    let mut found = called.clone();
+    loop {
+        let more: Vec<usize> =
+            (0..all.len()).filter(|at| !found.contains(at) && !all[*at].calls.is_disjoint(&found)).collect();
+        if more.is_empty() {
+            return found;
+        }
+        found.extend(more);
+    }
+}
+
+/// How well a delay on every way over the border of a part of the system fits what was measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Fit {
+    /// Nothing goes over the border, or somebody is late, or is not, who should be otherwise.
+    Not,
+    /// Who calls over the border is late and nobody else but their callers; others' borders may fit as well.
+    Callers,
+    /// The slowest tenth of those called from inside is late as well, which a delay of others would not bring about.
+    Called,
+}
+
+/// How well a delay around the workloads `inside` fits.
+pub(crate) fn fit(all: &[Measured<'_>], inside: &BTreeSet<usize>) -> Fit {
+    let over = |from: usize| all[from].calls.iter().filter(move |to| inside.contains(*to) != inside.contains(&from));
+    let crossing: BTreeSet<usize> = (0..all.len()).filter(|from| over(*from).next().is_some()).collect();
+    let late: BTreeSet<usize> = (0..all.len()).filter(|at| all[*at].is_late()).collect();
+    let all_late = crossing.iter().all(|at| late.contains(at) || all[*at].tail.is_some());
+    if crossing.is_disjoint(&late) || !all_late || !late.is_subset(&upstream(all, &crossing)) {
+        return Fit::Not;
+    }
+    let called: BTreeSet<usize> = inside.iter().flat_map(|from| over(*from)).copied().collect();
+    let tails = called.iter().filter(|at| all[**at].tail.is_some() && all[**at].median.is_none()).count();
+    if called.is_empty() {
+        // Who calls nobody that is measured is late by himself, or by somebody who is not measured.
+        if crossing.len() > 1 && inside.is_disjoint(&late) { Fit::Callers } else { Fit::Not }
+    } else if called.len() > 1 && 2 * tails >= called.len() {
+        Fit::Called
+    } else {
+        Fit::Callers
+    }
+}
+
+/// The parts of the system around which a delay fits best: each workload, and each node with all that runs on it alone.
+pub(crate) fn best<'e>(all: &[Measured<'e>]) -> (Fit, Vec<Part<'e>>) {
+    let nodes: BTreeSet<&str> = all.iter().flat_map(|measured| measured.nodes.iter().copied()).collect();
+    let mut parts: Vec<(Part<'e>, BTreeSet<usize>)> =
+        (0..all.len()).map(|at| (Part::Workload(at), BTreeSet::from([at]))).collect();
+    for node in nodes {
+        let on = (0..all.len()).filter(|at| all[*at].nodes.iter().eq([&node])).collect();
+        parts.push((Part::Node(node), on));
+    }
+    let fits: Vec<(Fit, Part<'e>)> = parts.into_iter().map(|(part, inside)| (fit(all, &inside), part)).collect();
+    let best = fits.iter().map(|(fit, _)| *fit).max().unwrap_or(Fit::Not);
+    (best, fits.into_iter().filter(|(fit, _)| *fit == best && best != Fit::Not).map(|(_, part)| part).collect())
+}
+
+/// A part of the system that a delay may lie around.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part<'e> {
+    /// A workload, by its place in the list.
+    Workload(usize),
+    /// A node.
+    Node(&'e str),
+}
+
+/// Where it is known of nobody late whom they call: the one who became late first and waits least, as whoever waits for another
+/// ends later and takes longer; whose requests took much the same time before, so that a median that moved means all of them; and
+/// from whom others suffer.
+pub(crate) fn deepest(all: &[Measured<'_>]) -> Option<usize> {
+    let late: Vec<usize> = (0..all.len()).filter(|at| all[*at].median.is_some()).collect();
+    if late.iter().any(|at| !all[*at].calls.is_empty())
+        || all.iter().any(|measured| measured.stopped.is_some() && measured.median.is_none())
+    {
+        return None;
+    }
+    let wait = |at: usize| all[at].median.map_or(f64::MAX, |rise| rise.since - rise.before);
+    let deepest = late.iter().copied().min_by(|a, b| wait(*a).total_cmp(&wait(*b)))?;
+    let onset = all[deepest].onset()?;
+    // Measurements are taken every few rows.
+    let first = late.iter().all(|at| all[*at].onset().is_none_or(|other| onset <= other + 1));
+    let others = all.iter().enumerate().any(|(at, other)| {
+        at != deepest
+            && [other.median, other.tail, other.slower].into_iter().flatten().any(|rise| rise.row + 1 >= onset)
+    });
+    (all[deepest].alike && first && others).then_some(deepest)
+}

@@ -1,0 +1,101 @@
+//! Workloads that were measured to become late, or to serve nothing any more, where no request is on record that tells; and what a
+//! monitoring system raised, where nothing else tells of anybody who suffers.
+
+use super::{Observation, Symptom};
+use crate::{delays, evidence::Citation, model::Model, subject::Subject};
+
+/// One symptom for each workload whose requests became late.
+pub(super) fn measured(model: &Model<'_>) -> Vec<Symptom> {
+    let mut found = Vec::new();
+    for measured in delays::measured(model) {
+        let rise = measured.median.or(measured.tail).or(measured.slower);
+        if rise.is_none() && measured.stopped.is_none() {
+            continue;
+        }
+        let Some(cited) = measured.cite(model) else { continue };
+        found.push(Symptom {
+            user: measured.is_late(),
+            ..symptom(
+                model,
+                "late",
+                found.len(),
+                measured.subject(),
+                Observation::Slow(rise.map_or(0.0, |rise| rise.since / 1000.0)),
+                cited,
+            )
+        });
+    }
+    found
+}
+
+/// One symptom for each alert about answers that fail.
+pub(super) fn raised(model: &Model<'_>) -> Vec<Symptom> {
+    let mut found = Vec::new();
+    for alert in &model.evidence.alerts {
+        let Some(status) = alert.status else { continue };
+        let mut named = model.evidence.objects.of_kind("service").filter(|service| service.name() == alert.entity);
+        let subject = match (named.next(), named.next()) {
+            (Some(service), None) => service.subject().clone(),
+            _ => Subject::global("name", &alert.entity),
+        };
+        found.push(symptom(
+            model,
+            "alert",
+            found.len(),
+            &subject,
+            Observation::Status(status, None),
+            alert.cited.clone(),
+        ));
+    }
+    found
+}
+
+fn symptom(
+    model: &Model<'_>,
+    kind: &str,
+    before: usize,
+    subject: &Subject,
+    seen: Observation,
+    cited: Citation,
+) -> Symptom {
+    Symptom {
+        id: format!("{kind}-{}", before + 1),
+        subject: subject.clone(),
+        seen,
+        says: format!("{subject}: {}", cited.says),
+        since: None,
+        evidence: vec![cited],
+        scope: model.closure([subject.clone()], |_, _| true),
+        origin: None,
+        user: false,
+        connection: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::sketch::check;
+
+    const WELL: &str = "service a/web  selector app=web  80 -> 80
+        deployment a/web  app=web
+        pod a/web-1  app=web  ready  listens 0.0.0.0:80  owner deployment/a/web
+        probe service/a/web:80  connected in 1ms";
+
+    #[test]
+    fn what_became_late_is_not_healthy() {
+        let table = |values: &str| {
+            let rows: Vec<String> =
+                values.split(' ').enumerate().map(|(row, value)| format!("{row},{value},{value}")).collect();
+            format!("{WELL}\nfile metrics.csv | time,web-p50latency,web-p90latency | {}", rows.join(" | "))
+        };
+        check(&format!("{}\n=> unknown", table("5 5 5 5 900 900 900 900 5")));
+        check(&format!("{}\n=> healthy", table("5 5 5 5 900 5 5 5 5")));
+    }
+
+    #[test]
+    fn what_fails_by_an_alert_is_not_healthy() {
+        let alert = r#"file alerts.json | [{"entry_service":"web","raw_error":"Error('STATUS x')"}]"#;
+        check(&format!("{WELL}\n{}\n=> unknown", alert.replace("STATUS", "503")));
+        check(&format!("{WELL}\n{}\n=> healthy", alert.replace("STATUS", "a")));
+    }
+}
