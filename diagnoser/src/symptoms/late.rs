@@ -28,24 +28,28 @@ pub(super) fn measured(model: &Model<'_>) -> Vec<Symptom> {
     found
 }
 
-/// One symptom for each alert about answers that fail.
+fn is_of_lateness(says: &str) -> bool {
+    let lower = says.to_ascii_lowercase();
+    ["latency", "slow", "response time", "duration"].iter().any(|word| lower.contains(word))
+}
+
+/// One symptom for each alert about answers that fail, or are late.
 pub(super) fn raised(model: &Model<'_>) -> Vec<Symptom> {
     let mut found = Vec::new();
+    let unmeasured = model.evidence.metrics.entities().next().is_none();
     for alert in &model.evidence.alerts {
-        let Some(status) = alert.status else { continue };
+        let seen = match alert.status {
+            Some(status) => Observation::Status(status, None),
+            // Measurements that were collected tell it themselves, or that it is not so.
+            None if unmeasured && is_of_lateness(&alert.says) => Observation::Slow(0.0),
+            None => continue,
+        };
         let mut named = model.evidence.objects.of_kind("service").filter(|service| service.name() == alert.entity);
         let subject = match (named.next(), named.next()) {
             (Some(service), None) => service.subject().clone(),
             _ => Subject::global("name", &alert.entity),
         };
-        found.push(symptom(
-            model,
-            "alert",
-            found.len(),
-            &subject,
-            Observation::Status(status, None),
-            alert.cited.clone(),
-        ));
+        found.push(symptom(model, "alert", found.len(), &subject, seen, alert.cited.clone()));
     }
     found
 }
@@ -97,5 +101,8 @@ mod tests {
         let alert = r#"file alerts.json | [{"entry_service":"web","raw_error":"Error('STATUS x')"}]"#;
         check(&format!("{WELL}\n{}\n=> unknown", alert.replace("STATUS", "503")));
         check(&format!("{WELL}\n{}\n=> healthy", alert.replace("STATUS", "a")));
+        let late = r#"file alerts.json | [{"entity_name":"web","evidence":["p50latency: 5ms -> 900ms"]}]"#;
+        check(&format!("{WELL}\n{late}\n=> unknown"));
+        check(&format!("{WELL}\n{late}\nfile metrics.csv | time,web-p50latency | 1,5 | 2,5\n=> healthy"));
     }
 }
