@@ -52,12 +52,13 @@ fn one(alert: &Value, pointer: String) -> Option<Alert> {
     let plain =
         text(&["/raw_error", "/annotations/summary", "/annotations/description", "/message", "/metric_category"]);
     let says = if said.is_empty() { plain.unwrap_or_else(|| "an alert".to_owned()) } else { said.join("; ") };
-    let says: String = says.chars().take(200).collect();
+    let says: String = says.chars().take(2000).collect();
     let mut words = says.split(|c: char| !c.is_ascii_alphanumeric()).filter_map(|word| word.parse::<u16>().ok());
     // A number that stands beside the words of a status, and not just any.
     let status = text(&["/raw_error"]).and_then(|_| words.find(|status| (400..600).contains(status)));
     let path = text(&["/url", "/path", "/labels/path"]);
-    let cited = Citation::new("alerts.json", pointer, format!("{entity}: {says}"));
+    let cited =
+        Citation::new("alerts.json", pointer, format!("{entity}: {}", says.chars().take(200).collect::<String>()));
     Some(Alert { entity, says, status, path, cited })
 }
 
