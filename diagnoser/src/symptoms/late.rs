@@ -2,7 +2,12 @@
 //! monitoring system raised, where nothing else tells of anybody who suffers.
 
 use super::{Observation, Symptom};
-use crate::{delays, evidence::Citation, model::Model, subject::Subject};
+use crate::{
+    delays,
+    evidence::{Citation, Outcome},
+    model::Model,
+    subject::Subject,
+};
 
 /// One symptom for each workload whose requests became late.
 pub(super) fn measured(model: &Model<'_>) -> Vec<Symptom> {
@@ -39,7 +44,15 @@ pub(super) fn raised(model: &Model<'_>) -> Vec<Symptom> {
     let unmeasured = model.evidence.metrics.entities().next().is_none();
     for alert in &model.evidence.alerts {
         let seen = match alert.status {
-            Some(status) => Observation::Status(status, None),
+            Some(status) =>
+            // A server's error may be that of any hop on the way.
+            {
+                if status >= 500 {
+                    Observation::Failed(Outcome::Failed)
+                } else {
+                    Observation::Status(status, None)
+                }
+            }
             // Measurements that were collected tell it themselves, or that it is not so.
             None if unmeasured && is_of_lateness(&alert.says) => Observation::Slow(0.0),
             None => continue,
