@@ -145,9 +145,7 @@ pub(super) fn lack_log(model: &Model<'_>, pod: &Subject) -> Option<Lack> {
 /// When the pods of a workload began, if it was rolled out with something else before.
 pub(super) fn rolled_out(model: &Model<'_>, workload: &Subject) -> Option<jiff::Timestamp> {
     rollout::previous(model, workload)?;
-    let pods = model.evidence.objects.in_namespace("pod", workload.namespace());
-    let own = pods.filter(|pod| model.workload_of(pod.subject()) == *workload);
-    own.filter_map(|pod: &Object| pod.time("/metadata/creationTimestamp")).min()
+    model.pods_of(workload).filter_map(|pod: &Object| pod.time("/metadata/creationTimestamp")).min()
 }
 
 /// Looks at every symptom of requests for which hops logged ids.

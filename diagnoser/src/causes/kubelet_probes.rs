@@ -12,7 +12,7 @@ use crate::{
     evidence::{Citation, Fact, Hosts, Object},
     model::{Model, is_ready, is_running},
     subject::Subject,
-    symptoms::{event_subject, event_time},
+    symptoms::event_time,
 };
 
 /// One probe of one container.
@@ -296,16 +296,8 @@ pub(super) fn events<'e>(
     pod: &Object,
     reason: &str,
 ) -> impl Iterator<Item = (&'e Object, &'e str)> + use<'e> {
-    let subject: &Subject = pod.subject();
-    let objects = &model.evidence.objects;
-    let of_reason = objects.of_kind("event").filter(|event| event.text("/reason") == Some(reason));
-    let uid = pod.text("/metadata/uid");
-    let same = |event: &&Object| match event.text("/involvedObject/uid").zip(uid) {
-        Some((meant, uid)) => meant == uid,
-        None => true,
-    };
-    let about = of_reason.filter(|event| event_subject(event).as_ref() == Some(subject));
-    let mut found: Vec<&Object> = about.filter(same).collect();
+    let about = model.evidence.objects.events_about(pod.subject());
+    let mut found: Vec<&Object> = about.filter(|event| event.text("/reason") == Some(reason)).collect();
     found.sort_by_key(|event| (event_time(event), event.subject().clone()));
     found.into_iter().filter_map(|event| Some((event, event.text("/message").or_else(|| event.text("/note"))?)))
 }

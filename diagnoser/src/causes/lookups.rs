@@ -58,8 +58,7 @@ impl Failed {
 
 /// The pods of a workload that count, the workload being the pod itself where nothing owns it.
 pub(crate) fn pods<'e>(model: &Model<'e>, workload: &Subject) -> Vec<&'e Object> {
-    let pods = model.evidence.objects.in_namespace("pod", workload.namespace());
-    pods.filter(|pod| model.workload_of(pod.subject()) == *workload).collect()
+    model.pods_of(workload).collect()
 }
 
 /// Look-ups of its own that a pod tells of and that failed, the latest of each kind: in its records of requests, where the

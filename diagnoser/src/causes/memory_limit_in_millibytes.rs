@@ -117,13 +117,7 @@ fn examine(model: &Model<'_>, object: &Object, spec: &str) -> Option<Finding> {
         .filter_map(|c| Some((c, object.get(&pointer(c, "limits"))?)))
         .filter(|(_, value)| quantity(value).is_some_and(|quantity| quantity.milli && quantity.value < LEAST))
         .collect();
-    let pods: Vec<&Object> = model
-        .evidence
-        .objects
-        .of_kind("pod")
-        .filter(|pod| pod.subject() == object.subject() || model.workload_of(pod.subject()) == *object.subject())
-        .filter(|pod| is_down(pod))
-        .collect();
+    let pods: Vec<&Object> = model.pods_of(object.subject()).filter(|pod| is_down(pod)).collect();
     let effects = vec![(object.subject().clone(), Mode::Down)];
     let finding = |state| Some(Finding { subject: object.subject().clone(), effects: effects.clone(), state });
     if tiny.is_empty() {

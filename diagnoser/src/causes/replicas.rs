@@ -54,13 +54,7 @@ pub(super) fn contrasts<'e>(
 
 /// Ready pods of the same workload.
 fn siblings<'e>(model: &Model<'e>, pod: &Object, workload: &Subject) -> Vec<&'e Object> {
-    model
-        .evidence
-        .objects
-        .of_kind("pod")
-        .filter(|other| other.subject() != pod.subject() && is_ready(other))
-        .filter(|other| model.workload_of(other.subject()) == *workload)
-        .collect()
+    model.pods_of(workload).filter(|other| other.subject() != pod.subject() && is_ready(other)).collect()
 }
 
 fn contrast<'e>(

@@ -82,10 +82,7 @@ impl Earlier<'_> {
         if !subject.is("statefulset") || self.workload.text("/spec/podManagementPolicy") == Some("Parallel") {
             return Vec::new();
         }
-        let pods = model.evidence.objects.in_namespace("pod", subject.namespace());
-        pods.filter(|pod| is_down(pod) && model.workload_of(pod.subject()) == *subject)
-            .map(|pod| pod.subject().clone())
-            .collect()
+        model.pods_of(subject).filter(|pod| is_down(pod)).map(|pod| pod.subject().clone()).collect()
     }
 }
 

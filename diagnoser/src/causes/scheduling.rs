@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     evidence::{Citation, Fact, Object, Quantity},
-    model::Model,
+    model::{Model, Relation},
     symptoms::events_of,
 };
 
@@ -243,11 +243,11 @@ pub(super) fn expressed(expression: &Value, labels: &BTreeMap<&str, &str>) -> bo
 /// less than this says, never more.
 fn short(model: &Model<'_>, pod: &Object, node: &Object) -> Vec<String> {
     let Some(allocatable) = node.get("/status/allocatable").and_then(Value::as_object) else { return vec![] };
-    let on_it = |other: &&Object| {
-        let done = matches!(other.text("/status/phase"), Some("Succeeded" | "Failed"));
-        other.text("/spec/nodeName") == Some(node.name()) && !done
-    };
-    let there: Vec<&Object> = model.evidence.objects.of_kind("pod").filter(on_it).collect();
+    let on_it = model.dependents(node.subject()).iter().filter(|(_, relation)| *relation == Relation::RunsOn);
+    let there: Vec<&Object> = on_it
+        .filter_map(|(other, _)| model.object(other))
+        .filter(|other| !matches!(other.text("/status/phase"), Some("Succeeded" | "Failed")))
+        .collect();
     let mut short: Vec<String> = Vec::new();
     for (resource, needed) in requests(pod) {
         let has = allocatable.get(&resource).and_then(quantity).unwrap_or_default();

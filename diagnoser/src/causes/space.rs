@@ -6,7 +6,7 @@ use crate::{
     model::Model,
     propagation::Mode,
     subject::Subject,
-    symptoms::{Observation, event_subject, event_time, failed_units},
+    symptoms::{Observation, event_time, failed_units},
 };
 
 /// Whether a text carries the kernel's words for ENOSPC (errno(3)).
@@ -16,9 +16,8 @@ pub(super) fn says_no_space(text: &str) -> bool {
 
 /// The latest warning on a pod that something could not be written for want of space.
 pub(super) fn event_of(model: &Model<'_>, pod: &Object) -> Option<Citation> {
-    let events = model.evidence.objects.in_namespace("event", pod.namespace());
+    let events = model.evidence.objects.events_about(pod.subject());
     events
-        .filter(|event| event_subject(event).as_ref() == Some(pod.subject()))
         .filter_map(|event| {
             Some((event_time(event), event, event.text("/message").filter(|text| says_no_space(text))?))
         })

@@ -1,6 +1,6 @@
 //! What a cause says of one subject, by several symptoms or several pods, is one finding where it is proven.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Finding, Proof, State};
 use crate::{propagation::Mode, subject::Subject};
@@ -29,7 +29,7 @@ pub(crate) fn together(findings: Vec<Finding>) -> Vec<Finding> {
         }
         add(&mut whole.fix.patch, more.fix.patch);
     }
-    let decided: Vec<Subject> = others
+    let decided: BTreeSet<Subject> = others
         .iter()
         .filter(|finding| matches!(finding.state, State::Undecided(_)))
         .map(|finding| finding.subject.clone())

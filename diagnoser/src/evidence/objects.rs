@@ -86,6 +86,19 @@ impl Object {
             && selector.iter().all(|(key, value)| labels.is_some_and(|labels| labels[*key].as_str() == Some(*value)))
     }
 
+    /// The object that an event is about.
+    pub fn regarding(&self) -> Option<Subject> {
+        let text = |key: &str| {
+            self.text(&format!("/involvedObject/{key}")).or_else(|| self.text(&format!("/regarding/{key}")))
+        };
+        let (kind, name) = (text("kind")?, text("name")?);
+        Some(
+            text("namespace")
+                .filter(|namespace| !namespace.is_empty())
+                .map_or_else(|| Subject::global(kind, name), |namespace| Subject::namespaced(kind, namespace, name)),
+        )
+    }
+
     /// A citation of a field of this object.
     pub fn cite(&self, pointer: &str, says: impl Into<String>) -> Citation {
         Citation::new("objects.json", format!("/items/{}{pointer}", self.index), says)
@@ -117,6 +130,8 @@ pub fn selects(selector: &BTreeMap<&str, &str>, labels: &BTreeMap<&str, &str>) -
 #[derive(Clone, Debug, Default)]
 pub struct Objects {
     items: BTreeMap<Subject, Object>,
+    /// Events by the object that they are about.
+    told: BTreeMap<Subject, Vec<Subject>>,
 }
 
 impl Objects {
@@ -151,9 +166,19 @@ impl Objects {
             }
             items.insert(object.subject.clone(), object);
         }
-        let mut objects = Self { items };
+        let mut objects = Self { items, told: BTreeMap::new() };
         objects.forget_what_was_said_of_the_dead();
+        for event in objects.items.values().filter(|object| object.subject.is("event")) {
+            if let Some(subject) = event.regarding() {
+                objects.told.entry(subject).or_default().push(event.subject.clone());
+            }
+        }
         Ok(objects)
+    }
+
+    /// The events about an object.
+    pub fn events_about<'a>(&'a self, subject: &Subject) -> impl Iterator<Item = &'a Object> {
+        self.told.get(subject).into_iter().flatten().filter_map(|event| self.items.get(event))
     }
 
     /// Leaves out events about pods that are gone and whose name another pod has now, as with a StatefulSet. The kubelet says
@@ -161,11 +186,10 @@ impl Objects {
     /// (kubernetes/pkg/kubelet/pod, annotation kubernetes.io/config.mirror).
     fn forget_what_was_said_of_the_dead(&mut self) {
         let stale = |event: &Object| {
-            let about = event.get("/involvedObject").or_else(|| event.get("/regarding"))?;
-            let text = |key: &str| about[key].as_str();
-            let pod = self.get(&Subject::namespaced(text("kind")?, text("namespace")?, text("name")?))?;
+            let pod = self.get(&event.regarding()?)?;
+            let uid = event.text("/involvedObject/uid").or_else(|| event.text("/regarding/uid"))?;
             let mirror = pod.get("/metadata/annotations/kubernetes.io~1config.mirror").is_some();
-            Some(pod.subject.kind == "pod" && !mirror && pod.text("/metadata/uid")? != text("uid")?)
+            Some(pod.subject.kind == "pod" && !mirror && pod.text("/metadata/uid")? != uid)
         };
         let stale: Vec<Subject> =
             self.of_kind("event").filter(|event| stale(event) == Some(true)).map(|e| e.subject.clone()).collect();

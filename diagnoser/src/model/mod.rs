@@ -130,6 +130,13 @@ impl<'e> Model<'e> {
         self.object(pod)?.text("/spec/nodeName")
     }
 
+    /// The pods of a workload, the workload being the pod itself where nothing owns it.
+    pub fn pods_of<'m>(&'m self, workload: &Subject) -> impl Iterator<Item = &'e Object> + use<'m, 'e> {
+        let itself = self.object(workload).filter(|pod| pod.subject().is("pod"));
+        let owned = self.dependents(workload).iter().filter(|(_, relation)| *relation == Relation::OwnedBy);
+        owned.filter_map(|(pod, _)| self.object(pod)).chain(itself)
+    }
+
     /// The topmost owner of a pod: its Deployment, StatefulSet, DaemonSet, Job; itself where it has none.
     pub fn workload_of(&self, pod: &Subject) -> Subject {
         self.dependencies(pod)

@@ -93,7 +93,9 @@ fn look<'e>(model: &Model<'e>, workload: &'e Object) -> Option<Lacking<'e>> {
 
 /// The pods that a maker, or the workload behind it, has.
 pub(crate) fn pods_of<'m, 'e>(model: &'m Model<'e>, maker: &'m Subject) -> impl Iterator<Item = &'e Object> + 'm {
-    let pods = model.evidence.objects.in_namespace("pod", maker.namespace());
+    let behind = model.object(maker).and_then(|object| object.controller());
+    let behind = behind.map(|(kind, name)| Subject::namespaced(kind, maker.namespace(), name));
+    let pods = model.pods_of(behind.as_ref().unwrap_or(maker));
     pods.filter(|pod| is_down(pod) || is_ready(pod)).filter(move |pod| {
         let direct =
             pod.controller().is_some_and(|(kind, name)| kind.eq_ignore_ascii_case(&maker.kind) && name == maker.name);

@@ -26,7 +26,7 @@ pub use asked::Asked;
 pub(crate) use events::events_of;
 pub(crate) use makers::{Lacking, lacking, pods_of};
 pub(crate) use nodes::{missed_units, readiness, runtime_unit, unit_of};
-pub(crate) use objects::{event_subject, event_time};
+pub(crate) use objects::event_time;
 pub use origin::Origin;
 pub(crate) use requests::{alike, observation, outermost, steady, words};
 pub(crate) use slow::median;

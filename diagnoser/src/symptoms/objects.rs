@@ -122,19 +122,11 @@ pub(crate) fn event_time(event: &Object) -> Option<jiff::Timestamp> {
         .find_map(|pointer| event.time(pointer))
 }
 
-/// The object an event is about.
-pub(crate) fn event_subject(event: &Object) -> Option<Subject> {
-    let kind = event.text("/involvedObject/kind").or_else(|| event.text("/regarding/kind"))?;
-    let name = event.text("/involvedObject/name").or_else(|| event.text("/regarding/name"))?;
-    let namespace = event.text("/involvedObject/namespace").or_else(|| event.text("/regarding/namespace"));
-    Some(namespace.map_or_else(|| Subject::global(kind, name), |namespace| Subject::namespaced(kind, namespace, name)))
-}
-
 /// The latest warning about each object.
 pub(crate) fn warnings(evidence: &Evidence) -> BTreeMap<Subject, Citation> {
     let mut latest: BTreeMap<Subject, (Option<jiff::Timestamp>, Citation)> = BTreeMap::new();
     for event in evidence.objects.of_kind("event").filter(|event| event.text("/type") == Some("Warning")) {
-        let Some(subject) = event_subject(event) else { continue };
+        let Some(subject) = event.regarding() else { continue };
         let message = event.text("/message").or_else(|| event.text("/note")).unwrap_or_default();
         let cited = event.cite("/message", format!("{}: {message}", event.text("/reason").unwrap_or_default()));
         let time = event_time(event);

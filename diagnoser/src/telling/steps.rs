@@ -8,7 +8,7 @@ use crate::{
     evidence::{Outcome, ProbeKind},
     model::{Model, is_ready},
     narrowing::Narrowed,
-    symptoms::{Observation, Symptom, event_subject, event_time, outermost},
+    symptoms::{Observation, Symptom, event_time, outermost},
 };
 
 /// The transcript.
@@ -100,7 +100,7 @@ fn correlate(model: &Model<'_>, symptoms: &[Symptom], diagnosis: &Diagnosis) -> 
     }
     for event in model.evidence.objects.of_kind("event") {
         let reason = event.text("/reason").unwrap_or_default();
-        if let (Some(time), Some(subject)) = (event_time(event), event_subject(event))
+        if let (Some(time), Some(subject)) = (event_time(event), event.regarding())
             && matches!(reason, "ScalingReplicaSet" | "Killing" | "SuccessfulCreate" | "NodeNotReady")
         {
             changes.entry(time).or_default().insert(format!("{reason} on {subject}"));
