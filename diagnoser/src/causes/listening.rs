@@ -227,11 +227,18 @@ fn services(model: &Model<'_>, host: &str) -> Vec<(Unit, Citation)> {
     ];
     let hosts = &model.evidence.hosts;
     let named = hosts.fact_names(host).filter_map(|fact| fact.strip_prefix("systemctl-"));
-    let own: Vec<(Unit, Citation)> = named.filter_map(|unit| hosts.unit(host, unit).seen()).collect();
+    let mut own: Vec<(Unit, Citation)> = named.filter_map(|unit| hosts.unit(host, unit).seen()).collect();
+    let listed = hosts.units(host).seen().unwrap_or_default();
     if !own.is_empty() {
+        // One that has failed counts, though nobody asked for its status.
+        for unit in listed.into_iter().filter(|unit| unit.exists() && unit.failed()) {
+            if !own.iter().any(|(known, _)| known.is(&unit.name)) {
+                let cited = Hosts::cite(host, "systemctl", unit.line, unit.says.clone());
+                own.push((unit, cited));
+            }
+        }
         return own;
     }
-    let listed = hosts.units(host).seen().unwrap_or_default();
     let meant = |unit: &Unit| {
         unit.exists()
             && (unit.runs() && unit.sub == "running" || unit.failed())
