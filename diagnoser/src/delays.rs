@@ -134,8 +134,7 @@ pub(crate) fn measured<'e>(model: &Model<'e>) -> Vec<Measured<'e>> {
             continue;
         }
         let (workload, service) = stands_for(model, name).unwrap_or_else(|| (Subject::global("name", name), None));
-        let pods = crate::causes::pods_of(model, &workload);
-        let nodes = pods.iter().filter_map(|pod| pod.text("/spec/nodeName")).collect();
+        let nodes = model.pods_of(&workload).filter_map(|pod| pod.text("/spec/nodeName")).collect();
         let (rise, slow) = (median.rise(TIMES, LEAST), tail.rise(TIMES, LEAST));
         let usual = |series: &crate::evidence::Series, until: usize| {
             let before = series.within(0..until).into_iter().filter(|value| *value > 0.0).collect();
@@ -160,8 +159,7 @@ pub(crate) fn measured<'e>(model: &Model<'e>) -> Vec<Measured<'e>> {
     let at: BTreeMap<Subject, usize> =
         found.iter().enumerate().map(|(index, measured)| (measured.workload.clone(), index)).collect();
     let calls = |(index, measured): (usize, &Measured<'_>)| {
-        let pods = crate::causes::pods_of(model, &measured.workload);
-        let edges = pods.iter().flat_map(|pod| model.dependencies(pod.subject()));
+        let edges = model.pods_of(&measured.workload).flat_map(|pod| model.dependencies(pod.subject()));
         let asked = edges.filter(|edge| edge.relation == Relation::ConnectsTo);
         let behind = asked.flat_map(|edge| model.dependencies(&edge.to));
         let behind = behind.filter(|edge| edge.relation == Relation::ForwardsTo).filter_map(|edge| at.get(&edge.to));

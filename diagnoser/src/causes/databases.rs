@@ -6,9 +6,14 @@
 
 use std::collections::BTreeSet;
 
+use base64::{
+    Engine as _,
+    alphabet::STANDARD,
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
+};
 use serde_json::Value;
 
-use super::{Lack, lookups};
+use super::Lack;
 use crate::{
     evidence::{Citation, Object},
     model::{Model, addresses_in},
@@ -28,7 +33,7 @@ pub(super) struct Setting {
 impl Setting {
     /// The same value as the object would hold it.
     pub fn stored(&self, value: &str) -> Value {
-        if self.object.is("secret") { encoded(value.as_bytes()).into() } else { value.into() }
+        if self.object.is("secret") { BASE64.encode(value).into() } else { value.into() }
     }
 }
 
@@ -191,42 +196,24 @@ pub(super) fn others<'e>(model: &Model<'e>, workload: &Subject) -> Vec<(Subject,
     let pods = model.evidence.objects.of_kind("pod").map(|pod| model.workload_of(pod.subject()));
     let workloads: BTreeSet<Subject> = pods.filter(|other| other != workload).collect();
     let one = |other: Subject| {
-        let pods = lookups::pods(model, &other);
-        let ready = pods.iter().copied().find(|pod| crate::model::is_steadily_ready(pod, model.now));
+        let ready = model.pods_of(&other).find(|pod| crate::model::is_steadily_ready(pod, model.now));
         Some((other, ready?))
     };
     workloads.into_iter().filter_map(one).collect()
 }
 
-const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+/// Base64 as Secrets hold it, whether or not it is padded to the end.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true),
+);
 
-/// Base64 (RFC 4648) as Secrets hold it; `None` where it is none, or no text.
+/// The text that a Secret's value stands for; `None` where it is no base64, or no text.
 fn decoded(text: &str) -> Option<String> {
-    let mut bytes = Vec::new();
-    let (mut bits, mut held) = (0u32, 0u32);
-    for letter in text.bytes().filter(|byte| !byte.is_ascii_whitespace() && *byte != b'=') {
-        let value = LETTERS.iter().position(|known| *known == letter)?;
-        bits = (bits << 6 | u32::try_from(value).ok()?) & 0xff_ffff;
-        held += 6;
-        if held >= 8 {
-            held -= 8;
-            bytes.push(u8::try_from(bits >> held & 0xff).ok()?);
-        }
-    }
-    String::from_utf8(bytes).ok().map(|text| text.trim_end().to_owned())
-}
-
-fn encoded(bytes: &[u8]) -> String {
-    let mut text = String::new();
-    for chunk in bytes.chunks(3) {
-        let byte = |at: usize| chunk.get(at).copied().map_or(0, usize::from);
-        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
-        for at in 0..4 {
-            let letter = LETTERS[bits >> (18 - 6 * at) & 63];
-            text.push(if at <= chunk.len() { char::from(letter) } else { '=' });
-        }
-    }
-    text
+    let letters: String = text.split_ascii_whitespace().collect();
+    String::from_utf8(BASE64.decode(letters).ok()?).ok().map(|text| text.trim_end().to_owned())
 }
 
 #[cfg(test)]
@@ -236,9 +223,9 @@ mod tests {
     #[test]
     fn base64_there_and_back() {
         for text in ["", "a", "ab", "abc", "3306", "p@ss:w0rd/"] {
-            assert_eq!(decoded(&encoded(text.as_bytes())).as_deref(), Some(text));
+            assert_eq!(decoded(&BASE64.encode(text)).as_deref(), Some(text));
         }
-        assert_eq!(encoded(b"3306"), "MzMwNg==");
+        assert_eq!(BASE64.encode("3306"), "MzMwNg==");
         assert_eq!(decoded("REDACTED!"), None);
     }
 }

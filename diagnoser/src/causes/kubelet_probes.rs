@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::{Lack, rollout, service_port_mismatch};
+use super::{Finding, Lack, State, containers, rollout, service_port_mismatch};
 use crate::{
     evidence::{Citation, Fact, Hosts, Object},
     model::{Model, is_ready, is_running},
@@ -48,6 +48,23 @@ pub(super) enum Door {
     Shut(Vec<Citation>, Option<u16>),
     /// Not known.
     Unknown(Vec<Lack>),
+}
+
+/// What a cause says of workloads by their readiness probes, the first of which it has anything to say.
+pub(super) fn of_readiness(
+    model: &Model<'_>,
+    one: impl Fn(&Model<'_>, &Subject, &Object, &KubeletProbe<'_>) -> Option<State>,
+) -> Vec<Finding> {
+    containers::examine(model, |workload, pod| {
+        let probes = of(pod, "readinessProbe");
+        probes.iter().find_map(|probe| one(model, workload, pod, probe)).map(|state| (state, false))
+    })
+}
+
+/// That a pod is not one that runs and is not ready, where that is so.
+pub(super) fn is_no_unready(pod: &Object) -> Option<State> {
+    let state = || vec![pod.cite("/status/containerStatuses", "its state")];
+    (!is_running(pod) || is_ready(pod)).then(|| State::excluded("it does not run unready", state()))
 }
 
 /// The probes of a pod of one kind.

@@ -56,11 +56,6 @@ impl Failed {
     }
 }
 
-/// The pods of a workload that count, the workload being the pod itself where nothing owns it.
-pub(crate) fn pods<'e>(model: &Model<'e>, workload: &Subject) -> Vec<&'e Object> {
-    model.pods_of(workload).collect()
-}
-
 /// Look-ups of its own that a pod tells of and that failed, the latest of each kind: in its records of requests, where the
 /// last one to that name failed so, and in the last lines of its logs.
 pub(super) fn failed(model: &Model<'_>, pod: &Subject) -> Vec<Failed> {

@@ -155,7 +155,6 @@ mod volume_claim_missing;
 mod volume_claim_unmatched;
 mod volume_permission_denied;
 mod ways;
-pub(crate) use lookups::pods as pods_of;
 pub use reference::{Reference, reference, references};
 pub(crate) use together::together;
 

@@ -78,7 +78,7 @@ fn evidence(case: &Case<'_, '_>, all: &[Measured<'_>], node: &str) -> Vec<Citati
     let late = all.iter().filter(|measured| measured.is_late()).filter_map(|measured| measured.cite(model)).take(4);
     let inside = all.iter().filter(|measured| measured.nodes.contains(node));
     let called = all.iter().filter(|measured| !measured.nodes.contains(node) && measured.tail.is_some());
-    let runs = inside.filter_map(|measured| super::pods_of(model, &measured.workload).into_iter().next());
+    let runs = inside.filter_map(|measured| model.pods_of(&measured.workload).next());
     let runs = runs.map(|pod| pod.cite("/spec/nodeName", format!("{} runs on {node}", pod.subject()))).take(3);
     late.chain(runs).chain(called.filter_map(|measured| measured.cite_tail(model)).take(3)).collect()
 }

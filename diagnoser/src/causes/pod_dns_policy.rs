@@ -55,8 +55,7 @@ impl Cause for PodDnsPolicy {
 }
 
 fn examine(model: &Model<'_>, workload: &Subject) -> Finding {
-    let pods: Vec<&Object> =
-        lookups::pods(model, workload).into_iter().filter(|pod| resolver(pod) != Resolver::Cluster).collect();
+    let pods: Vec<&Object> = model.pods_of(workload).filter(|pod| resolver(pod) != Resolver::Cluster).collect();
     let of_the_cluster = |name: &str| pods.iter().any(|pod| model.resolve(name, Some(pod.namespace())).is_some());
     Finding {
         subject: workload.clone(),

@@ -98,7 +98,7 @@ fn uncollected(model: &Model<'_>, late: &Measured<'_>) -> Option<Vec<Lack>> {
             request: None,
         }]);
     }
-    let unread = super::pods_of(model, &late.workload).first().map(|pod| databases::unread(model, pod));
+    let unread = model.pods_of(&late.workload).next().map(|pod| databases::unread(model, pod));
     unread.filter(|lacks| !lacks.is_empty())
 }
 
@@ -117,8 +117,7 @@ fn undecided(model: &Model<'_>, late: &Measured<'_>, why: &str) -> State {
 }
 
 fn lacks(model: &Model<'_>, measured: &Measured<'_>) -> Vec<Lack> {
-    let pods = super::pods_of(model, &measured.workload);
-    let lack = pods.first().map(|pod| {
+    let lack = model.pods_of(&measured.workload).next().map(|pod| {
         let node = pod.text("/spec/nodeName").unwrap_or_default();
         let why = "several could be the one from whom the others' lateness comes".to_owned();
         Lack { request: None, ..Lack::pod_fact(pod.subject(), node, "tc", "tc -s qdisc", why) }
@@ -148,10 +147,9 @@ fn state(model: &Model<'_>, all: &[Measured<'_>], at: usize) -> State {
     let others = all.iter().enumerate().filter(|(other, each)| *other != at && each.onset().is_some());
     let others = others.filter_map(|(_, each)| each.cite(model)).take(3);
     let evidence: Vec<Citation> = own.into_iter().chain(others).chain(beside).chain(calm(model, late)).collect();
-    let pods = super::pods_of(model, &late.workload);
     let fix = Fix {
         summary: format!("Take away what delays the packets of {}, or let its pods be made anew", late.workload),
-        patch: pods.iter().map(|pod| Change::Delete { object: pod.subject().clone() }).collect(),
+        patch: model.pods_of(&late.workload).map(|pod| Change::Delete { object: pod.subject().clone() }).collect(),
     };
     State::holds(evidence, fix)
 }
@@ -167,8 +165,11 @@ fn beside(model: &Model<'_>, all: &[Measured<'_>], at: usize) -> Result<Vec<Cita
         return Ok(vec![]);
     }
     let used = |measured: &Measured<'_>| -> BTreeSet<Subject> {
-        let pods = super::pods_of(model, &measured.workload);
-        pods.into_iter().flat_map(|pod| databases::of(model, pod)).map(|database| database.service).collect()
+        model
+            .pods_of(&measured.workload)
+            .flat_map(|pod| databases::of(model, pod))
+            .map(|database| database.service)
+            .collect()
     };
     let others: Vec<(&Measured<'_>, BTreeSet<Subject>)> = all
         .iter()

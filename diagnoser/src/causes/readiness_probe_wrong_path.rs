@@ -18,7 +18,7 @@
 //! kubernetes.io, Configure Liveness, Readiness and Startup Probes, "HTTP probes"; kubernetes/pkg/probe/http/http.go.
 
 use super::{
-    Case, Cause, Finding, State, containers, kubelet_probes,
+    Case, Cause, Finding, State, kubelet_probes,
     kubelet_probes::{Got, KubeletProbe},
     rollout,
 };
@@ -41,15 +41,12 @@ impl Cause for ReadinessProbeWrongPath {
     }
 
     fn examine(&self, case: &Case<'_, '_>) -> Vec<Finding> {
-        containers::examine(case.model, |workload, pod| {
-            let probes = kubelet_probes::of(pod, "readinessProbe");
-            let asked = probes.iter().filter(|probe| probe.path().is_some());
-            asked.filter_map(|probe| one(case.model, workload, pod, probe)).next().map(|state| (state, false))
-        })
+        kubelet_probes::of_readiness(case.model, one)
     }
 }
 
 fn one(model: &Model<'_>, workload: &Subject, pod: &Object, probe: &KubeletProbe<'_>) -> Option<State> {
+    probe.path()?;
     if !is_running(pod) {
         return Some(State::excluded(
             "its containers do not run",

@@ -18,14 +18,10 @@
 //! kubernetes.io, Configure Liveness, Readiness and Startup Probes; Debug Services, "Are the Pods working?".
 
 use super::{
-    Case, Cause, Finding, State, containers, kubelet_probes,
+    Case, Cause, Finding, State, kubelet_probes,
     kubelet_probes::{Door, Got, KubeletProbe},
 };
-use crate::{
-    evidence::Object,
-    model::{Model, is_ready, is_running},
-    subject::Subject,
-};
+use crate::{evidence::Object, model::Model, subject::Subject};
 
 /// See the module's comment.
 pub struct ReadinessProbeWrongPort;
@@ -40,19 +36,13 @@ impl Cause for ReadinessProbeWrongPort {
     }
 
     fn examine(&self, case: &Case<'_, '_>) -> Vec<Finding> {
-        containers::examine(case.model, |workload, pod| {
-            let probes = kubelet_probes::of(pod, "readinessProbe");
-            probes.iter().find_map(|probe| one(case.model, workload, pod, probe)).map(|state| (state, false))
-        })
+        kubelet_probes::of_readiness(case.model, one)
     }
 }
 
 fn one(model: &Model<'_>, workload: &Subject, pod: &Object, probe: &KubeletProbe<'_>) -> Option<State> {
-    if !is_running(pod) || is_ready(pod) {
-        return Some(State::excluded(
-            "it does not run unready",
-            vec![pod.cite("/status/containerStatuses", "its state")],
-        ));
+    if let Some(state) = kubelet_probes::is_no_unready(pod) {
+        return Some(state);
     }
     let mut evidence = vec![probe.cite()];
     if !probe.names_no_port() {

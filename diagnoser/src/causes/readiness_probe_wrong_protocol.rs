@@ -20,14 +20,10 @@
 //! kubernetes.io, Configure Liveness, Readiness and Startup Probes; Go's net/http and crypto/tls, whose errors are passed on.
 
 use super::{
-    Case, Cause, Finding, State, containers, kubelet_probes,
+    Case, Cause, Finding, State, kubelet_probes,
     kubelet_probes::{Got, KubeletProbe},
 };
-use crate::{
-    evidence::Object,
-    model::{Model, is_ready, is_running},
-    subject::Subject,
-};
+use crate::{evidence::Object, model::Model, subject::Subject};
 
 /// See the module's comment.
 pub struct ReadinessProbeWrongProtocol;
@@ -42,17 +38,13 @@ impl Cause for ReadinessProbeWrongProtocol {
     }
 
     fn examine(&self, case: &Case<'_, '_>) -> Vec<Finding> {
-        containers::examine(case.model, |workload, pod| {
-            let probes = kubelet_probes::of(pod, "readinessProbe");
-            probes.iter().find_map(|probe| one(case.model, workload, pod, probe)).map(|state| (state, false))
-        })
+        kubelet_probes::of_readiness(case.model, one)
     }
 }
 
 fn one(model: &Model<'_>, workload: &Subject, pod: &Object, probe: &KubeletProbe<'_>) -> Option<State> {
-    if !is_running(pod) || is_ready(pod) {
-        let state = pod.cite("/status/containerStatuses", "its state");
-        return Some(State::excluded("it does not run unready", vec![state]));
+    if let Some(state) = kubelet_probes::is_no_unready(pod) {
+        return Some(state);
     }
     let Some((got, failure)) = probe.failure(model) else {
         return kubelet_probes::lack_events(model, pod).map(|lack| State::Undecided(vec![lack]));

@@ -19,7 +19,7 @@
 
 use serde_json::Value;
 
-use super::{Case, Cause, Finding, State, containers, kubelet_probes, kubelet_probes::KubeletProbe, rollout};
+use super::{Case, Cause, Finding, State, kubelet_probes, kubelet_probes::KubeletProbe, rollout};
 use crate::{
     diagnosis::{Change, Fix},
     evidence::Object,
@@ -40,10 +40,7 @@ impl Cause for ReadinessProbeWrongTiming {
     }
 
     fn examine(&self, case: &Case<'_, '_>) -> Vec<Finding> {
-        containers::examine(case.model, |workload, pod| {
-            let probes = kubelet_probes::of(pod, "readinessProbe");
-            probes.iter().find_map(|probe| one(case.model, workload, pod, probe)).map(|state| (state, false))
-        })
+        kubelet_probes::of_readiness(case.model, one)
     }
 }
 

@@ -50,7 +50,7 @@ impl Cause for ServiceNameWrong {
 
 /// One finding for each name that a workload looks up in vain, or may.
 fn examine(model: &Model<'_>, workload: &Subject) -> Vec<Finding> {
-    let pods = lookups::pods(model, workload);
+    let pods: Vec<&Object> = model.pods_of(workload).collect();
     let Some(&pod) = pods.first() else { return vec![] };
     let failed: Vec<lookups::Failed> = pods.iter().flat_map(|pod| lookups::failed(model, pod.subject())).collect();
     let places = places(model, pod);

@@ -45,11 +45,6 @@ impl Metrics {
         self.series.get(entity)?.get(metric)
     }
 
-    /// Where a series rose to `times` of what it was and by at least `least`.
-    pub fn rise(&self, entity: &str, metric: &str, times: f64, least: f64) -> Option<Rise> {
-        self.of(entity, metric)?.rise(times, least)
-    }
-
     /// The row of a time, as the file writes it.
     pub fn time(&self, row: usize) -> &str {
         self.times.get(row).map_or("", String::as_str)
@@ -160,11 +155,28 @@ mod tests {
 
     #[test]
     fn a_rise_is_one_that_lasts() {
-        let rise = of(&["5", "6", "5", "", "700", "800", "900", "800", "5"]).rise("a-b", "p50latency", 10.0, 200.0);
+        let rise = of(&["5", "6", "5", "", "700", "800", "900", "800", "5"])
+            .of("a-b", "p50latency")
+            .and_then(|series| series.rise(10.0, 200.0));
         assert_eq!(rise, Some(Rise { row: 4, before: 5.0, since: 800.0 }));
-        assert_eq!(of(&["5", "6", "5", "5", "700", "5", "5", "5"]).rise("a-b", "p50latency", 10.0, 200.0), None);
-        assert_eq!(of(&["900", "800", "700", "50", "5", "5", "5", "5"]).rise("a-b", "p50latency", 10.0, 200.0), None);
-        assert_eq!(of(&["5", "5", "5", "60", "60", "60", "60"]).rise("a-b", "p50latency", 10.0, 200.0), None);
+        assert_eq!(
+            of(&["5", "6", "5", "5", "700", "5", "5", "5"])
+                .of("a-b", "p50latency")
+                .and_then(|series| series.rise(10.0, 200.0)),
+            None
+        );
+        assert_eq!(
+            of(&["900", "800", "700", "50", "5", "5", "5", "5"])
+                .of("a-b", "p50latency")
+                .and_then(|series| series.rise(10.0, 200.0)),
+            None
+        );
+        assert_eq!(
+            of(&["5", "5", "5", "60", "60", "60", "60"])
+                .of("a-b", "p50latency")
+                .and_then(|series| series.rise(10.0, 200.0)),
+            None
+        );
     }
 
     #[test]

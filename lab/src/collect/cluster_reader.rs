@@ -4,9 +4,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use kube::{
     Api, Client, Config,
-    api::{DynamicObject, ListParams, LogParams},
+    api::{DynamicObject, ListParams, LogParams, ObjectList},
     config::{KubeConfigOptions, Kubeconfig},
 };
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use diagnoser::Subject;
@@ -84,15 +85,11 @@ impl ClusterReader {
         let mut found = Vec::new();
         loop {
             self.asked.fetch_add(1, Ordering::Relaxed);
-            let (page, next): (Vec<Value>, Option<String>) = if kind.kind == "Secret" {
-                let listed = api.list_metadata(&parameters).await.map_err(|error| refusal(&error))?;
-                let page = listed.items.into_iter().filter_map(|object| serde_json::to_value(object).ok());
-                (page.collect(), listed.metadata.continue_)
-            } else {
-                let listed = api.list(&parameters).await.map_err(|error| refusal(&error))?;
-                let page = listed.items.into_iter().filter_map(|object| serde_json::to_value(object).ok());
-                (page.collect(), listed.metadata.continue_)
+            let listed = match kind.kind {
+                "Secret" => api.list_metadata(&parameters).await.map(page),
+                _ => api.list(&parameters).await.map(page),
             };
+            let (page, next) = listed.map_err(|error| refusal(&error))?;
             found.extend(page.into_iter().map(|mut object| {
                 (object["apiVersion"], object["kind"]) = (json!(kind.version), json!(kind.kind));
                 object
@@ -121,6 +118,12 @@ impl ClusterReader {
         };
         api.logs(&pod.name, &parameters).await.map_err(|error| error.to_string())
     }
+}
+
+/// The objects of a page, and what asks for the next one.
+fn page<T: Clone + Serialize>(listed: ObjectList<T>) -> (Vec<Value>, Option<String>) {
+    let objects = listed.items.into_iter().filter_map(|object| serde_json::to_value(object).ok());
+    (objects.collect(), listed.metadata.continue_)
 }
 
 fn refusal(error: &kube::Error) -> Refusal {
