@@ -307,16 +307,22 @@ fn told(symptom: &Symptom) -> SymptomSeen {
 }
 
 /// What must be seen before no symptom means that nothing is wrong: that someone is served; where requests are logged, what
-/// became of them, for a few probes miss what happens to some alone; and of a cluster its pods and nodes.
+/// became of them, for a few probes miss what happens to some alone, and of machines nothing else says how it was before; and of
+/// a cluster its pods and nodes.
 fn unseen(evidence: &Evidence) -> Vec<Lack> {
     let mut lacks = Vec::new();
     let served = evidence.traffic.iter().any(|record| !record.failed());
     let logged = evidence.traffic.is_empty() && evidence.logs.have_requests();
-    if logged || !served && evidence.probes.iter().all(Probe::failed) {
+    let once = evidence.traffic.is_empty() && evidence.objects.is_empty();
+    if logged || once || !served && evidence.probes.iter().all(Probe::failed) {
+        let (what, why) = match (logged, evidence.probes.iter().all(Probe::failed)) {
+            (true, _) => ("traffic.jsonl", "requests are logged, and were not collected"),
+            (_, true) => ("probes.json", "nobody was seen being served"),
+            (_, false) => ("traffic.jsonl", "what was tried went well then; of all other requests nothing is known"),
+        };
         lacks.push(Lack {
-            what: if logged { "traffic.jsonl" } else { "probes.json" }.to_owned(),
-            why: if logged { "requests are logged, and were not collected" } else { "nobody was seen being served" }
-                .to_owned(),
+            what: what.to_owned(),
+            why: why.to_owned(),
             how: "the access log of whatever clients ask first, one request a line; or what a request made by hand came to"
                 .to_owned(),
             request: None,

@@ -41,6 +41,7 @@ mod firewall_reject;
 mod flows;
 mod gateway_route_wrong_backend;
 mod health_check_misconfigured;
+mod host_cpu_saturated;
 mod host_out_of_memory;
 mod image_pull_secret_missing;
 mod image_registry_unreachable;
@@ -197,6 +198,7 @@ pub fn all() -> &'static [&'static dyn Cause] {
         &firewall_reject::FirewallReject,
         &gateway_route_wrong_backend::GatewayRouteWrongBackend,
         &health_check_misconfigured::HealthCheckMisconfigured,
+        &host_cpu_saturated::HostCpuSaturated,
         &host_out_of_memory::HostOutOfMemory,
         &image_pull_secret_missing::ImagePullSecretMissing,
         &image_registry_unreachable::ImageRegistryUnreachable,

@@ -106,7 +106,7 @@ mod tests {
     #[test]
     fn nothing_of_it_counts_where_somebody_was_served() {
         check(&format!(
-            "{MACHINE}\nspace app  /srv 0 of 1000 free\nprobe host/app -> tcp://app.example.test:80  connected in 1ms\n=> healthy"
+            "{MACHINE}\nspace app  /srv 0 of 1000 free\nrequest hop=client method=GET path=/ status=200 seconds=0.003 upstream=app.example.test:80 at=-1 x10\n=> healthy"
         ));
     }
 }

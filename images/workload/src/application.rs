@@ -4,6 +4,7 @@ use axum::http::{Method, StatusCode};
 
 use crate::{
     behaviour::Behaviour,
+    cpu,
     database::Database,
     limits::Limits,
     outcome,
@@ -42,6 +43,7 @@ impl Application {
         };
         let own = Behaviour::now(&self.serve.behaviour);
         tokio::time::sleep(own.delay.unwrap_or(self.serve.delay)).await;
+        cpu::compute(self.serve.compute);
         if fastrand::f64() < own.error_rate.unwrap_or(self.serve.error_rate) {
             return (StatusCode::INTERNAL_SERVER_ERROR, None, Some("failed: this request was unlucky".to_owned()));
         }

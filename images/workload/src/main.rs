@@ -6,6 +6,7 @@ mod application;
 mod behaviour;
 mod client;
 mod clients;
+mod cpu;
 mod database;
 mod dial;
 mod fetch;

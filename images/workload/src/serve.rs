@@ -47,6 +47,9 @@ pub struct Serve {
     /// Wait this long before answering.
     #[arg(long, env = "DELAY", default_value = "0ms", value_parser = outcome::parse_duration)]
     pub delay: Duration,
+    /// Compute for so long, in time of the CPU, before answering.
+    #[arg(long, env = "COMPUTE", default_value = "0ms", value_parser = outcome::parse_duration)]
+    pub compute: Duration,
     /// Answer this status instead of 200 or 201.
     #[arg(long, env = "STATUS")]
     pub status: Option<u16>,

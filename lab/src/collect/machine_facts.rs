@@ -24,11 +24,13 @@ pub(super) const FACTS: [(&str, &str); 19] = [
 ];
 
 /// Facts that are taken only when the diagnoser asks, because they take time, or are long.
-const ASKED: [(&str, &str); 6] = [
+const ASKED: [(&str, &str); 8] = [
     ("conntrack-list", "conntrack -L 2>&1 | head -n 400"),
+    ("cpu", CPU),
     ("ip-route-all", "ip route show table all"),
     ("large-files", LARGE),
     ("nft", "nft -a list ruleset 2>/dev/null || iptables-save"),
+    ("ps-cpu", "ps -eo pid,etimes,rss,pcpu,unit,comm --sort=-pcpu | head -n 16"),
     ("ss-all", "ss -tan"),
     ("tcpdump", "timeout 6 tcpdump -n -tttt -i any -c 150 'tcp or icmp' 2>&1; true"),
 ];
@@ -36,6 +38,11 @@ const ASKED: [(&str, &str); 6] = [
 /// Without what the service manager brings along for itself.
 const UNITS: &str = "systemctl list-units --type=service --all --plain --no-legend --no-pager | \
                      grep -v -e '^systemd-' -e '^initrd-' -e ' not-found ' -e ' masked '";
+
+/// The quota of the machine and how often it was held back, before and after looking at its CPUs for two seconds; in the
+/// places of both versions of control groups.
+const CPU: &str = "quota() { (cd /sys/fs/cgroup && grep -s -H -E . cpu.max cpu.stat cpu/cpu.cfs_quota_us cpu/cpu.cfs_period_us cpu/cpu.stat); }; \
+                   quota; vmstat 2 2; quota; true";
 
 /// On file systems with less than a twentieth left: the largest files, when each was written last and whose it is.
 const LARGE: &str = "df -P | awk 'NR > 1 && $2 > 0 && $4 * 20 < $2 { print $6 }' | sort -u | while read -r mount; do \

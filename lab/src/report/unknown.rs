@@ -9,6 +9,9 @@ use super::layout::{Style, hang, harmless};
 /// The part of the report that stands where a root cause would.
 pub(super) fn render(diagnosis: &Diagnosis, style: Style) -> String {
     let remain = match diagnosis.candidates.len() {
+        0 if diagnosis.symptoms.is_empty() => {
+            "nothing that was seen fails, and that is too little for healthy".to_owned()
+        }
         0 => "no known cause explains it".to_owned(),
         1 => "one cause remains".to_owned(),
         n => format!("{n} causes remain"),

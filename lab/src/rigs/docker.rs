@@ -21,7 +21,7 @@ const PLACE: &str = "lab.place";
 const BOOTS: Duration = Duration::from_secs(60);
 
 /// The networks and machines of one world in one place: what there is to make, complete.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
     /// The place, by number.
     pub place: String,
@@ -32,7 +32,7 @@ pub struct Plan {
 }
 
 /// One machine to make.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MachinePlan {
     /// Its name.
     pub name: String,
@@ -42,6 +42,8 @@ pub struct MachinePlan {
     pub addresses: BTreeMap<String, String>,
     /// Memory limit in MiB.
     pub memory: Option<u32>,
+    /// How many CPUs it may use, where it has a quota.
+    pub cpus: Option<f64>,
     /// File systems in memory: where, and mount options.
     pub tmpfs: BTreeMap<String, String>,
     /// Whom it asks for names.
@@ -118,6 +120,8 @@ impl DockerRig {
             cgroupns_mode: Some(HostConfigCgroupnsModeEnum::PRIVATE),
             memory: machine.memory.map(|mebibytes| i64::from(mebibytes) << 20),
             memory_swap: machine.memory.map(|mebibytes| i64::from(mebibytes) << 20),
+            #[allow(clippy::cast_possible_truncation)]
+            nano_cpus: machine.cpus.map(|cpus| (cpus * 1e9) as i64),
             tmpfs: Some(tmpfs.into_iter().chain(machine.tmpfs.clone()).collect()),
             ..HostConfig::default()
         };

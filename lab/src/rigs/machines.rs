@@ -43,6 +43,7 @@ impl Machines {
             image: world.images.get(&machine.image).cloned().unwrap_or_default(),
             addresses: machine.addresses.clone(),
             memory: machine.memory,
+            cpus: machine.cpus,
             tmpfs: machine.tmpfs.clone(),
             resolver: world.resolver.clone(),
         });

@@ -36,6 +36,9 @@ pub struct Machine {
     /// Memory limit in MiB, where it has one.
     #[serde(default)]
     pub memory: Option<u32>,
+    /// How many CPUs it may use, where it has a quota: 0.5.
+    #[serde(default)]
+    pub cpus: Option<f64>,
     /// File systems in memory: where, and the options as mount(8) takes them (`size=64m,nr_inodes=400`).
     #[serde(default)]
     pub tmpfs: BTreeMap<String, String>,
