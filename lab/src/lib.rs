@@ -2,7 +2,8 @@
 //!
 //! Reading order: [`scenario`] (what is broken, and the truth), [`faults`] (how), [`rigs`] (where), [`gate`] (a live run,
 //! stage by stage), [`collect`] (what is seen of it), [`recording`] (a run kept as files), [`replay`] (the one loop in which
-//! the diagnoser asks and is answered), [`score`], [`suite`] and [`foreign`] (the judgement), [`report`] (what a person reads), [`cli`].
+//! the diagnoser asks and is answered), [`score`], [`suite`] and [`foreign`] (the judgement), [`serve`] (a recording as a cluster to look at), [`report`] (what a
+//! person reads), [`cli`].
 //! What may not enter: a diagnosis. The lab knows the truth and the diagnoser must not; the arrow points one way only.
 
 pub mod build_images;
@@ -28,6 +29,7 @@ pub mod rigs;
 pub mod root;
 pub mod scenario;
 pub mod score;
+pub mod serve;
 pub mod suite;
 
 pub use cli::main;

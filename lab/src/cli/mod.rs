@@ -12,6 +12,7 @@ mod list;
 mod live;
 mod record;
 mod scenario;
+mod serve;
 mod suite;
 mod up;
 
@@ -45,6 +46,7 @@ Examples:
   lab diagnose --evidence ./incident   what is wrong with a system of yours
   lab diagnose --context production    what is wrong with a cluster of yours, read-only
   lab explain service-port-mismatch    what a cause is and how to confirm it by hand
+  lab serve port-mismatch --kubeconfig FILE    look at a recorded cluster with kubectl
 
 Exit codes:
   0 done and as expected   1 the answer differs from the truth   2 bad usage or input
@@ -59,6 +61,7 @@ enum Command {
     Record(record::Args),
     Diagnose(diagnose::Args),
     Explain(explain::Args),
+    Serve(serve::Args),
     Doctor(doctor::Args),
     Images(images::Args),
     Up(up::Args),
@@ -86,6 +89,7 @@ pub fn main() -> ExitCode {
         Command::Record(args) => record::run(&args),
         Command::Diagnose(args) => diagnose::run(&args),
         Command::Explain(args) => explain::run(&args),
+        Command::Serve(args) => serve::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Images(args) => images::run(&args),
         Command::Up(args) => up::run(&args),

@@ -1,12 +1,13 @@
-//! Ctrl-C and SIGTERM. The first asks the run to take everything back and end; a second leaves that to `lab gc`.
+//! Ctrl-C, SIGTERM and a terminal that is closed. The first asks the run to take everything back and end; a second leaves that to `lab gc`.
 
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{LabError, exit};
 
 /// Completes when the user (or whoever runs the lab) asks it to end.
-pub(super) async fn asked() {
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+pub async fn asked() {
+    let (Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()), signal(SignalKind::hangup()))
     else {
         // Without handlers the default applies: the process ends, and `lab gc` undoes.
         return std::future::pending().await;
@@ -14,6 +15,7 @@ pub(super) async fn asked() {
     tokio::select! {
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
+        _ = hangup.recv() => {}
     }
 }
 

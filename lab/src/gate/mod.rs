@@ -5,7 +5,7 @@
 
 mod checks;
 mod deploy;
-mod interrupt;
+pub mod interrupt;
 mod session;
 mod stages;
 mod symptom;

@@ -1,0 +1,68 @@
+//! `lab serve`: a recording as a cluster that can be looked at.
+
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use clap::Args as ClapArgs;
+
+use super::live;
+use crate::{
+    LabError, evidence_folder, exit, gate::interrupt, recording::Recording, report, root::Root, scenario, serve,
+};
+
+/// Serve a recording as a read-only Kubernetes API
+///
+/// kubectl, k9s and other programs look at the recorded cluster as they would at a live one: objects, tables, events, logs,
+/// lists and watches. Nothing can be changed, and nothing runs: exec, port-forward and every write are refused. What was not
+/// recorded is refused with the reason, never shown as absent. Ages in tables are those at the time of the recording;
+/// ages that a client reckons itself (kubectl describe, kubectl events) count from today.
+#[derive(ClapArgs)]
+#[command(group(clap::ArgGroup::new("of").required(true).args(["name", "evidence"])))]
+#[command(after_long_help = "\
+It listens on 127.0.0.1 only, until Ctrl-C, which also removes the kubeconfig. Your own kubeconfig is never changed.
+
+Examples:
+  lab serve port-mismatch --kubeconfig /tmp/recording
+  kubectl --kubeconfig /tmp/recording get pods -A -o wide     (in another terminal)
+  lab serve --evidence ./incident --kubeconfig /tmp/incident")]
+pub(super) struct Args {
+    /// The scenario whose recording is served; lab list shows all
+    name: Option<String>,
+    /// An evidence folder of your own instead
+    #[arg(long, value_name = "DIR")]
+    evidence: Option<PathBuf>,
+    /// The kubeconfig to write
+    #[arg(long, value_name = "FILE")]
+    kubeconfig: PathBuf,
+    /// The port to listen on; a free one without it
+    #[arg(long, value_name = "N")]
+    port: Option<u16>,
+}
+
+pub(super) fn run(args: &Args) -> Result<ExitCode, LabError> {
+    let (evidence, folder) = match (&args.evidence, &args.name) {
+        (Some(folder), _) => (evidence_folder::read(folder)?, folder.clone()),
+        (None, name) => {
+            let root = Root::find()?;
+            let scenario = scenario::find(&root, name.as_deref().unwrap_or_default())?;
+            let folder = root.recordings().join(&scenario.name).join("evidence");
+            (Recording::of(&root, &scenario.name)?.evidence, folder)
+        }
+    };
+    let served = serve::start(&evidence, args.port).map_err(|error| error.inside(&folder))?;
+    served.write_kubeconfig(&args.kubeconfig)?;
+    report::print(&format!(
+        "ready: kubectl --kubeconfig {} get pods -A\n       http://{}, read-only, as it was on {:.0}; Ctrl-C ends it\n",
+        args.kubeconfig.display(),
+        served.address(),
+        served.now(),
+    ));
+    live::wait_for(interrupt::asked())?;
+    served.remove_kubeconfig(&args.kubeconfig);
+    // Where the terminal is gone nobody reads this.
+    drop(writeln!(io::stderr(), "ended; {} is removed", args.kubeconfig.display()));
+    Ok(ExitCode::from(exit::INTERRUPTED))
+}
