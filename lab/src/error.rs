@@ -133,6 +133,12 @@ impl From<EvidenceError> for LabError {
     }
 }
 
+/// What serde_json says, without its own "at line .. column ..", which stands in front.
+pub fn plain(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    text.rsplit_once(" at line ").map_or_else(|| text.clone(), |(message, _)| message.to_owned())
+}
+
 /// The nearest of the known names, where one is near enough to be a slip of the hand.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
     known

@@ -2,8 +2,9 @@
 //!
 //! Reading order: [`scenario`] (what is broken, and the truth), [`faults`] (how), [`rigs`] (where), [`gate`] (a live run,
 //! stage by stage), [`collect`] (what is seen of it), [`recording`] (a run kept as files), [`replay`] (the one loop in which
-//! the diagnoser asks and is answered), [`score`], [`suite`] and [`foreign`] (the judgement), [`serve`] (a recording as a cluster to look at), [`report`] (what a
-//! person reads), [`cli`].
+//! the diagnoser asks and is answered), [`score`], [`suite`] and [`foreign`] (the judgement), [`serve`] (a recording as a cluster
+//! to look at), [`train`] (people find the cause), [`report`] (what a person reads),
+//! [`cli`].
 //! What may not enter: a diagnosis. The lab knows the truth and the diagnoser must not; the arrow points one way only.
 
 pub mod build_images;
@@ -31,6 +32,7 @@ pub mod scenario;
 pub mod score;
 pub mod serve;
 pub mod suite;
+pub mod train;
 
 pub use cli::main;
 pub use error::LabError;

@@ -5,21 +5,9 @@ use std::collections::BTreeMap;
 use lab::{
     recording::Recording,
     replay,
-    scenario::{self, Scenario, Symptom, Truth},
+    scenario::{self, Scenario, Truth},
 };
 use lab_tests::root;
-
-/// What a user sees, without how long it takes: `502`, `timeout`.
-fn code(scenario: &Scenario) -> Option<String> {
-    match &scenario.symptom {
-        Symptom::Probe(http) => {
-            http.status.map(|status| status.to_string()).or_else(|| http.outcome.map(|o| o.to_string()))
-        }
-        Symptom::Pod(_) => Some("503".to_owned()),
-        Symptom::Node(_) => Some("node".to_owned()),
-        Symptom::None => None,
-    }
-}
 
 /// A scenario and the roots it is answered with.
 type Answered = (Scenario, Vec<(String, String)>);
@@ -28,7 +16,7 @@ type Answered = (Scenario, Vec<(String, String)>);
 fn scenarios_with_the_same_symptom_are_told_apart() {
     let mut families: BTreeMap<String, Vec<Answered>> = BTreeMap::new();
     for scenario in scenario::list(&root()).expect("scenarios") {
-        let (Some(code), true) = (code(&scenario), scenario.truth != Truth::Healthy) else { continue };
+        let (Some(code), true) = (scenario.symptom.code(), scenario.truth != Truth::Healthy) else { continue };
         // What is not recorded yet cannot be told from anything.
         let Ok(recording) = Recording::of(&root(), &scenario.name) else { continue };
         let diagnosis = replay::diagnose(recording.evidence, replay::NOT_RECORDED).expect("the evidence can be read");

@@ -203,6 +203,11 @@ impl Objects {
         self.items.get(subject)
     }
 
+    /// All objects, sorted by kind, namespace and name.
+    pub fn all(&self) -> impl Iterator<Item = &Object> {
+        self.items.values()
+    }
+
     /// All objects of a kind (lower case), sorted by namespace and name.
     pub fn of_kind<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a Object> + 'a {
         let from = Subject { kind: kind.to_owned(), namespace: None, name: String::new() };

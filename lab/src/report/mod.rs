@@ -5,7 +5,7 @@ pub mod json;
 mod layout;
 pub mod list;
 mod path;
-mod place;
+pub(crate) mod place;
 pub mod progress;
 pub mod reference;
 pub mod suite;

@@ -6,11 +6,11 @@ use diagnoser::{Subject, evidence::Citation};
 use serde_json::Value;
 
 /// Turns citations into words; knows which object stands at which index of `objects.json`.
-pub(super) struct Places(Vec<Option<Subject>>);
+pub(crate) struct Places(Vec<Option<Subject>>);
 
 impl Places {
     /// Reads the names of the objects; without `objects.json` places stay as pointers.
-    pub(super) fn new(files: &BTreeMap<String, String>) -> Self {
+    pub(crate) fn new(files: &BTreeMap<String, String>) -> Self {
         let list: Value =
             files.get("objects.json").and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
         let items = list["items"].as_array().map_or(&[][..], Vec::as_slice);
@@ -18,7 +18,7 @@ impl Places {
     }
 
     /// The place in words.
-    pub(super) fn say(&self, citation: &Citation) -> String {
+    pub(crate) fn say(&self, citation: &Citation) -> String {
         let Citation { source, path, .. } = citation;
         if path.is_empty() {
             return source.clone();
@@ -34,7 +34,7 @@ impl Places {
 }
 
 /// What a reading says; a bare value is named by its field: `targetPort 8080`.
-pub(super) fn says(citation: &Citation) -> String {
+pub(crate) fn says(citation: &Citation) -> String {
     let field = citation.path.starts_with('/').then(|| citation.path.rsplit('/').next()).flatten();
     match field.filter(|field| !field.bytes().all(|byte| byte.is_ascii_digit())) {
         Some(field) if !citation.says.contains(' ') => format!("{field} {}", citation.says),

@@ -97,6 +97,29 @@ impl ProbeSymptom {
     }
 }
 
+impl Symptom {
+    /// What a user sees, without how long it takes: `502`, `timeout`. Scenarios of the same code are near twins.
+    pub fn code(&self) -> Option<String> {
+        match self {
+            Self::Probe(probe) => {
+                probe.status.map(|status| status.to_string()).or_else(|| probe.outcome.map(|o| o.to_string()))
+            }
+            Self::Pod(_) => Some("503".to_owned()),
+            Self::Node(_) => Some("node".to_owned()),
+            Self::None => None,
+        }
+    }
+
+    /// The code, and over what protocol: `http 502`, `ssh timeout`.
+    pub fn family(&self) -> Option<String> {
+        let protocol = match self {
+            Self::Probe(probe) => probe.url.split(':').next().unwrap_or_default(),
+            _ => "http",
+        };
+        self.code().map(|code| format!("{protocol} {code}"))
+    }
+}
+
 impl fmt::Display for ProbeSymptom {
     /// `client GET http://shop.example.test/ 502 within 1s`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

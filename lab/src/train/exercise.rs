@@ -1,0 +1,95 @@
+//! One exercise: a recording, what the diagnoser makes of it, and its place in the course.
+
+use diagnoser::{Diagnosis, Evidence};
+use serde_json::Value;
+
+use super::{
+    course::{Course, Lesson},
+    subjects::Subjects,
+    twins::{self, Twin},
+};
+use crate::{
+    LabError,
+    recording::Recording,
+    replay::{self, Files, NOT_RECORDED},
+    root::Root,
+    scenario::{self, Placement, Scenario, Truth, World},
+};
+
+/// What a trainee works on. It knows the truth; what it shows before the debrief does not.
+#[derive(Debug)]
+pub struct Exercise {
+    /// Its place in the course.
+    pub lesson: Lesson,
+    /// How many lessons there are.
+    pub of: usize,
+    /// Which variant; 0 is as it was recorded.
+    pub seed: u64,
+    /// What system it is: the title of its world.
+    pub system: String,
+    /// The scenario, in the names of the evidence.
+    pub scenario: Scenario,
+    /// The evidence folder: file to text.
+    pub files: Files,
+    /// The same, read.
+    pub evidence: Evidence,
+    /// What the diagnoser makes of it: an expert's way.
+    pub diagnosis: Diagnosis,
+    /// Everything that an answer can name.
+    pub(super) subjects: Subjects,
+    /// The kinds of the objects, in the order of the file.
+    kinds: Vec<String>,
+    /// The scenarios that look alike from outside.
+    pub twins: Vec<Twin>,
+}
+
+impl Exercise {
+    /// Reads the recording of a lesson and diagnoses it.
+    ///
+    /// # Errors
+    /// When the scenario is unknown, it has no recording, or that does not parse.
+    pub fn load(root: &Root, course: &Course, name: &str) -> Result<Self, LabError> {
+        let lesson = course.find(name)?.clone();
+        let Recording { scenario, evidence: files, .. } = Recording::of(root, &lesson.name)?;
+        let diagnosis = replay::diagnose(files.clone(), NOT_RECORDED)?;
+        let evidence = Evidence::from_files(&files)?;
+        let roots = match &scenario.truth {
+            Truth::Healthy => &[][..],
+            Truth::Roots(roots) => roots,
+        };
+        let subjects = Subjects::of(&files, &evidence, &diagnosis, roots.iter().map(|root| &root.subject));
+        Ok(Self {
+            of: course.lessons.len(),
+            seed: 0,
+            system: World::load(root, &scenario.world, &Placement::number(0))?.title,
+            twins: twins::of(&scenario, &scenario::list(root)?),
+            kinds: kinds(&files),
+            lesson,
+            scenario,
+            files,
+            evidence,
+            diagnosis,
+            subjects,
+        })
+    }
+
+    /// The kind of the object that a pointer into `objects.json` leads to.
+    pub(super) fn kind_at(&self, pointer: &str) -> Option<String> {
+        let index: usize = pointer.strip_prefix("/items/")?.split('/').next()?.parse().ok()?;
+        Some(self.kinds.get(index)?.to_lowercase())
+    }
+
+    /// The roots of the truth; none where nothing is wrong.
+    pub fn roots(&self) -> &[scenario::Root] {
+        match &self.scenario.truth {
+            Truth::Healthy => &[],
+            Truth::Roots(roots) => roots,
+        }
+    }
+}
+
+fn kinds(files: &Files) -> Vec<String> {
+    let list: Value = files.get("objects.json").and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+    let kinds = list["items"].as_array().into_iter().flatten();
+    kinds.map(|object| object["kind"].as_str().unwrap_or_default().to_owned()).collect()
+}
