@@ -33,6 +33,7 @@ pub mod score;
 pub mod serve;
 pub mod suite;
 pub mod train;
+pub mod variant;
 
 pub use cli::main;
 pub use error::LabError;

@@ -1,5 +1,7 @@
 //! One trainee at one exercise: what was looked at, asked and answered, and when. It has no clock of its own.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -39,7 +41,7 @@ pub enum Ending {
 #[derive(Debug)]
 pub struct Attempt {
     /// The exercise.
-    pub exercise: Exercise,
+    pub exercise: Arc<Exercise>,
     started: Timestamp,
     steps: Vec<Step>,
     looks: Vec<Look>,
@@ -51,8 +53,17 @@ pub struct Attempt {
 
 impl Attempt {
     /// Begins now.
-    pub fn begin(exercise: Exercise, now: Timestamp) -> Self {
-        Self { exercise, started: now, steps: vec![], looks: vec![], hints: 0, lost: 0, answers: 0, ended: None }
+    pub fn begin(exercise: impl Into<Arc<Exercise>>, now: Timestamp) -> Self {
+        Self {
+            exercise: exercise.into(),
+            started: now,
+            steps: vec![],
+            looks: vec![],
+            hints: 0,
+            lost: 0,
+            answers: 0,
+            ended: None,
+        }
     }
 
     /// Something was looked at.

@@ -14,6 +14,7 @@ use crate::{
     replay::{self, Files, NOT_RECORDED},
     root::Root,
     scenario::{self, Placement, Scenario, Truth, World},
+    variant,
 };
 
 /// What a trainee works on. It knows the truth; what it shows before the debrief does not.
@@ -44,13 +45,15 @@ pub struct Exercise {
 }
 
 impl Exercise {
-    /// Reads the recording of a lesson and diagnoses it.
+    /// Reads the recording of a lesson, makes a variant of it where `seed` is not 0, and diagnoses it.
     ///
     /// # Errors
     /// When the scenario is unknown, it has no recording, or that does not parse.
-    pub fn load(root: &Root, course: &Course, name: &str) -> Result<Self, LabError> {
+    pub fn load(root: &Root, course: &Course, name: &str, seed: u64) -> Result<Self, LabError> {
         let lesson = course.find(name)?.clone();
-        let Recording { scenario, evidence: files, .. } = Recording::of(root, &lesson.name)?;
+        let recorded = Recording::of(root, &lesson.name)?;
+        let twins = twins::of(&recorded.scenario, &scenario::list(root)?);
+        let Recording { scenario, evidence: files, .. } = variant::of(recorded, seed);
         let diagnosis = replay::diagnose(files.clone(), NOT_RECORDED)?;
         let evidence = Evidence::from_files(&files)?;
         let roots = match &scenario.truth {
@@ -60,9 +63,9 @@ impl Exercise {
         let subjects = Subjects::of(&files, &evidence, &diagnosis, roots.iter().map(|root| &root.subject));
         Ok(Self {
             of: course.lessons.len(),
-            seed: 0,
+            seed,
             system: World::load(root, &scenario.world, &Placement::number(0))?.title,
-            twins: twins::of(&scenario, &scenario::list(root)?),
+            twins,
             kinds: kinds(&files),
             lesson,
             scenario,
