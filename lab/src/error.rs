@@ -52,6 +52,9 @@ pub enum LabError {
     /// The user interrupted; everything was undone.
     #[error("interrupted; everything was undone")]
     Interrupted,
+    /// The user left an exercise.
+    #[error("interrupted; nothing of this exercise is kept")]
+    Left,
     /// A live system did not do what it was asked to.
     #[error("{what}: {why}")]
     Live {
@@ -100,7 +103,7 @@ impl LabError {
             Self::BadInput { next, .. } | Self::Unscoreable { next, .. } | Self::Live { next, .. } => next.clone(),
             Self::UnknownName { all, .. } => all.clone(),
             Self::Lacks { command, .. } => format!("Next: {command}"),
-            Self::Interrupted => String::new(),
+            Self::Interrupted | Self::Left => String::new(),
         }
     }
 
@@ -110,7 +113,7 @@ impl LabError {
             Self::BadInput { .. } | Self::UnknownName { .. } => exit::BAD_INPUT,
             Self::Lacks { .. } => exit::LACKS,
             Self::Unscoreable { .. } => exit::UNSCOREABLE,
-            Self::Interrupted => exit::INTERRUPTED,
+            Self::Interrupted | Self::Left => exit::INTERRUPTED,
             Self::Live { .. } => exit::DIFFERS,
         })
     }

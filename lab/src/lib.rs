@@ -3,7 +3,7 @@
 //! Reading order: [`scenario`] (what is broken, and the truth), [`faults`] (how), [`rigs`] (where), [`gate`] (a live run,
 //! stage by stage), [`collect`] (what is seen of it), [`recording`] (a run kept as files), [`replay`] (the one loop in which
 //! the diagnoser asks and is answered), [`score`], [`suite`] and [`foreign`] (the judgement), [`serve`] (a recording as a cluster
-//! to look at), [`train`] (people find the cause), [`report`] (what a person reads),
+//! to look at), [`train`] and [`trainer`] (people find the cause), [`report`] (what a person reads),
 //! [`cli`].
 //! What may not enter: a diagnosis. The lab knows the truth and the diagnoser must not; the arrow points one way only.
 
@@ -33,6 +33,7 @@ pub mod score;
 pub mod serve;
 pub mod suite;
 pub mod train;
+pub mod trainer;
 pub mod variant;
 
 pub use cli::main;

@@ -132,8 +132,12 @@ fn list_gives_every_scenario_sorted() {
     let list = answer.json();
     let entries = list.as_array().expect("an array");
     for entry in entries {
-        assert_eq!(keys(entry), BTreeSet::from(["name", "rig", "recorded", "tags", "title"]), "{entry}");
-        assert!(entry["recorded"].is_boolean() && entry["tags"].is_array(), "{entry}");
+        assert_eq!(
+            keys(entry),
+            BTreeSet::from(["difficulty", "name", "number", "rig", "recorded", "tags", "title"]),
+            "{entry}"
+        );
+        assert!(entry["difficulty"].is_f64() && entry["recorded"].is_boolean() && entry["tags"].is_array(), "{entry}");
     }
     let names: Vec<&str> = entries.iter().filter_map(|entry| entry["name"].as_str()).collect();
     assert!(names.windows(2).all(|pair| pair[0] < pair[1]), "{names:?}");

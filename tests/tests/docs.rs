@@ -3,7 +3,7 @@
 use std::{env, fs};
 
 use diagnoser::causes::references;
-use lab::{cli, report, scenario};
+use lab::{cli, report, scenario, train::Course};
 use lab_tests::{folder, root, run};
 
 fn check(name: &str, wanted: &str) {
@@ -28,6 +28,11 @@ fn commands_are_current() {
 #[test]
 fn scenarios_are_current() {
     check("scenarios.md", &report::list::markdown(&scenario::list(&root()).expect("every scenario parses")));
+}
+
+#[test]
+fn the_course_is_current() {
+    check("course.md", &report::course::page(&Course::of(&scenario::list(&root()).expect("every scenario parses"))));
 }
 
 #[test]

@@ -10,9 +10,10 @@ use crate::{
     report::{self, json, list::Entry},
     root::Root,
     scenario::{self, Rig},
+    train::Course,
 };
 
-/// List the scenarios
+/// List the scenarios, with how hard each is to find out (docs/course.md)
 #[derive(ClapArgs)]
 #[command(after_long_help = "\
 Examples:
@@ -30,12 +31,16 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> Result<ExitCode, LabError> {
     let root = Root::find()?;
     let scenarios = scenario::list(&root)?;
+    let course = Course::of(&scenarios);
     let chosen = scenario::tagged(scenarios, &args.tag)?;
     let rigs: BTreeMap<String, Rig> =
         cluster::worlds(&root)?.into_iter().map(|world| (world.name, world.rig)).collect();
     let entries: Vec<Entry> = chosen
         .into_iter()
-        .map(|scenario| Entry {
+        .filter_map(|scenario| course.find(&scenario.name).ok().map(|lesson| (scenario, lesson)))
+        .map(|(scenario, lesson)| Entry {
+            number: lesson.number,
+            difficulty: lesson.difficulty.total(),
             recorded: root.recordings().join(&scenario.name).is_dir(),
             rig: rigs.get(&scenario.world).copied().unwrap_or_default().id(),
             name: scenario.name,

@@ -14,6 +14,7 @@ mod record;
 mod scenario;
 mod serve;
 mod suite;
+mod train;
 mod up;
 
 use std::{io, process::ExitCode};
@@ -43,6 +44,7 @@ Examples:
   lab list                             what there is
   lab scenario port-mismatch           one failure, from its recording, with the diagnosis
   lab scenario port-mismatch --live    the same on a real cluster on this machine
+  lab train                            find out yourself why a system is broken
   lab diagnose --evidence ./incident   what is wrong with a system of yours
   lab diagnose --context production    what is wrong with a cluster of yours, read-only
   lab explain service-port-mismatch    what a cause is and how to confirm it by hand
@@ -58,6 +60,7 @@ enum Command {
     Scenario(scenario::Args),
     List(list::Args),
     Suite(suite::Args),
+    Train(train::Args),
     Record(record::Args),
     Diagnose(diagnose::Args),
     Explain(explain::Args),
@@ -86,6 +89,7 @@ pub fn main() -> ExitCode {
         Command::Scenario(args) => scenario::run(&args),
         Command::List(args) => list::run(&args),
         Command::Suite(args) => suite::run(&args),
+        Command::Train(args) => train::run(&args),
         Command::Record(args) => record::run(&args),
         Command::Diagnose(args) => diagnose::run(&args),
         Command::Explain(args) => explain::run(&args),

@@ -13,6 +13,7 @@ use crate::{
     root::Root,
     scenario,
     score::{Outcome, score},
+    variant,
 };
 
 /// Replay one documented failure, or run it live, and diagnose it
@@ -37,6 +38,9 @@ pub(super) struct Args {
     /// With --live: leave the broken world up, to look around
     #[arg(long, requires = "live")]
     keep: bool,
+    /// A variant of the recording: other names, addresses and ports; the same number gives the same
+    #[arg(long, value_name = "N", default_value_t = 0, conflicts_with = "live")]
+    seed: u64,
     /// The form of the answer
     #[arg(long, value_enum, default_value_t = Format::Terminal)]
     format: Format,
@@ -55,7 +59,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, LabError> {
             seconds: run.seconds,
         }
     } else {
-        replayed(&root, &args.name)?
+        replayed(&root, &args.name, args.seed)?
     };
     report::print(&match args.format {
         Format::Terminal => terminal::render(&run.view(&notice(&root, &run)), report::stdout_style()),
@@ -73,9 +77,9 @@ struct Run {
     seconds: f64,
 }
 
-fn replayed(root: &Root, name: &str) -> Result<Run, LabError> {
+fn replayed(root: &Root, name: &str, seed: u64) -> Result<Run, LabError> {
     let begun = Instant::now();
-    let recording = Recording::of(root, name)?;
+    let recording = variant::of(Recording::of(root, name)?, seed);
     let diagnosis = replay::diagnose(recording.evidence.clone(), replay::NOT_RECORDED)?;
     let outcome = score(&recording.scenario.truth, &diagnosis);
     Ok(Run { mode: "replay", recording, diagnosis, outcome, seconds: begun.elapsed().as_secs_f64() })

@@ -77,8 +77,8 @@ pub(super) fn ends(left: &str, right: &str) -> String {
 }
 
 /// Control characters made harmless: evidence is anyone's text and must not steer the reader's terminal.
-pub(super) fn harmless(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
+pub(crate) fn harmless(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && !matches!(c, '\n' | '\t') { '\u{fffd}' } else { c }).collect()
 }
 
 #[cfg(test)]

@@ -20,6 +20,10 @@ pub struct Entry {
     pub rig: &'static str,
     /// Whether there is a recording of it.
     pub recorded: bool,
+    /// Its number in the course.
+    pub number: usize,
+    /// How hard it is to find out (docs/course.md).
+    pub difficulty: f64,
 }
 
 /// The list for a person.
@@ -28,7 +32,8 @@ pub fn render(entries: &[Entry], style: Style) -> String {
     let mut out = String::new();
     for entry in entries {
         let note = if entry.recorded { "" } else { " (not recorded)" };
-        let line = hang(&format!("{:<widest$}  ", entry.name), &format!("{}{note}", entry.title));
+        let head = format!("{:<widest$}  {:>4.1}  ", entry.name, entry.difficulty);
+        let line = hang(&head, &format!("{}{note}", entry.title));
         out.push_str(&line.replacen(&entry.name, &style.head(&entry.name), 1));
     }
     let tags: BTreeSet<&str> = entries.iter().flat_map(|entry| &entry.tags).map(String::as_str).collect();

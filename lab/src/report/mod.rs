@@ -1,5 +1,7 @@
 //! What a person or a program reads: one form, one file. Reports only show; they decide nothing.
 
+pub mod course;
+pub mod debrief;
 pub mod foreign;
 pub mod json;
 mod layout;
@@ -11,6 +13,7 @@ pub mod reference;
 pub mod suite;
 pub mod suite_progress;
 pub mod terminal;
+pub mod training;
 pub mod trees;
 mod unknown;
 
@@ -20,6 +23,7 @@ use std::{
 };
 
 pub use layout::Style;
+pub(crate) use layout::harmless;
 
 /// Writes an answer to stdout. A reader that has gone away (`lab list | head`) is not an error.
 pub fn print(text: &str) {

@@ -1,0 +1,94 @@
+//! What is told when an exercise is over. Eighty columns, calm.
+
+use super::layout::{Style, ends, hang, harmless};
+use crate::train::{Debrief, Ending, RootTold, Step, Twin};
+
+/// More readings of a root than these are counted.
+const MOST_READINGS: usize = 6;
+
+/// All of it.
+pub fn render(debrief: &Debrief, style: Style) -> String {
+    let parts = [
+        result(debrief, style),
+        truth(debrief, style),
+        titled("how an expert would have narrowed it", &expert(debrief), style),
+        titled("your steps", &debrief.own_steps.iter().map(own_step).collect::<String>(), style),
+        titled("skipped", &debrief.skipped.iter().map(|why| hang("  - ", why)).collect::<String>(), style),
+        titled("what would have told its twins apart", &debrief.twins.iter().map(twin).collect::<String>(), style),
+        format!("lab scenario {} shows the whole diagnosis.\n", debrief.scenario),
+    ];
+    let shown: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+    format!("\n{}", shown.join("\n"))
+}
+
+fn result(debrief: &Debrief, style: Style) -> String {
+    let Debrief { ending, points, seconds, hints, answers, .. } = debrief;
+    let took = took(*seconds);
+    let hints = counted(*hints as u64, "hint");
+    let answers = counted(u64::from(*answers), "answer");
+    let words = match ending {
+        Ending::Found => format!("Exact, in {took} with {hints} and {answers}"),
+        Ending::GaveUp => format!("Given up after {took}, with {hints} and {answers}"),
+    };
+    let line = ends(&words, &format!("{points} of 100 points"));
+    let painted = if *ending == Ending::Found { style.good(&words) } else { style.bad(&words) };
+    line.replacen(&words, &painted, 1)
+}
+
+fn truth(debrief: &Debrief, style: Style) -> String {
+    let title = format!("{}\n", style.head(&debrief.title));
+    if debrief.roots.is_empty() {
+        return title + "  healthy: nothing is wrong from anyone's point of view\n";
+    }
+    title + &debrief.roots.iter().map(root).collect::<String>()
+}
+
+fn root(root: &RootTold) -> String {
+    let RootTold { cause, subject, evidence, fix } = root;
+    let mut out = hang("  ", &format!("{cause} in {subject}"));
+    for (says, place) in evidence.iter().take(MOST_READINGS) {
+        out.push_str(&hang("    ", &harmless(says)));
+        out.push_str(&hang("      ", &harmless(place)));
+    }
+    if evidence.len() > MOST_READINGS {
+        out.push_str(&format!("    and {} more readings\n", evidence.len() - MOST_READINGS));
+    }
+    if fix.is_empty() { out } else { out + &hang("  fix: ", &harmless(fix)) }
+}
+
+/// In prose, and as the steps of the diagnoser.
+fn expert(debrief: &Debrief) -> String {
+    let mut out = if debrief.expert.is_empty() { String::new() } else { hang("  ", &debrief.expert) };
+    for step in debrief.expert_steps.iter().filter(|step| !matches!(step.step.as_str(), "root-cause" | "fix")) {
+        out.push_str(&hang(&format!("  {} {:<10} ", step.level, step.step), &harmless(&step.answer)));
+    }
+    out
+}
+
+fn own_step(step: &Step) -> String {
+    let level = step.level.map_or_else(|| " ".to_owned(), |level| level.to_string());
+    hang(&format!("  {level} {:>7}  ", clock(step.seconds)), &harmless(&step.says))
+}
+
+fn twin(twin: &Twin) -> String {
+    let Twin { name, causes, there, here } = twin;
+    hang("  ", &format!("{name} ({})", causes.join(", "))) + &hang("    there: ", there) + &hang("    here:  ", here)
+}
+
+fn titled(title: &str, text: &str, style: Style) -> String {
+    if text.is_empty() { String::new() } else { format!("{}\n{text}", style.head(title)) }
+}
+
+fn counted(count: u64, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
+/// `6 min 40 s`.
+fn took(seconds: i64) -> String {
+    if seconds < 60 { format!("{seconds} s") } else { format!("{} min {} s", seconds / 60, seconds % 60) }
+}
+
+/// `6:40`.
+fn clock(seconds: i64) -> String {
+    format!("{}:{:02}", seconds / 60, seconds % 60)
+}

@@ -1,0 +1,97 @@
+//! The prompt: reads lines, and shows long texts a screen at a time where somebody looks at a terminal. Where lines come from
+//! a file or a program they are shown as well, so that what comes out reads as it would have at a terminal.
+
+use std::io::{self, BufRead, IsTerminal};
+
+use rustyline::{DefaultEditor, error::ReadlineError};
+
+use crate::report;
+
+const PROMPT: &str = "train> ";
+/// Where the terminal does not say how high it is.
+const USUAL_HEIGHT: usize = 24;
+/// The last lines of a screen: what is left, and the prompt.
+const KEPT_FREE: usize = 2;
+
+/// What was typed.
+pub(super) enum Line {
+    /// A line.
+    Text(String),
+    /// The input ended, or the trainee wants to leave.
+    End,
+    /// Ctrl-C.
+    Interrupted,
+}
+
+/// A prompt, and what is still to be shown.
+pub(super) struct Prompt {
+    editor: Option<DefaultEditor>,
+    rest: Vec<String>,
+    ended: bool,
+}
+
+impl Prompt {
+    /// At the terminal, or at whatever stdin is.
+    pub(super) fn new() -> Self {
+        let at_terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
+        Self { editor: at_terminal.then(|| DefaultEditor::new().ok()).flatten(), rest: vec![], ended: false }
+    }
+
+    /// The next line.
+    pub(super) fn read(&mut self) -> Line {
+        if self.ended {
+            return Line::End;
+        }
+        let Some(editor) = &mut self.editor else { return read_plain() };
+        match editor.readline(PROMPT) {
+            Ok(line) => {
+                if !line.trim().is_empty() {
+                    editor.add_history_entry(&line).ok();
+                }
+                Line::Text(line)
+            }
+            Err(ReadlineError::Interrupted) => Line::Interrupted,
+            // Ctrl-D, or a terminal that is gone.
+            Err(_) => Line::End,
+        }
+    }
+
+    /// The trainee wants to leave.
+    pub(super) fn end(&mut self) {
+        self.ended = true;
+    }
+
+    /// Shows a text, at a terminal as much as its height allows.
+    pub(super) fn show(&mut self, text: &str) {
+        let height = match &mut self.editor {
+            Some(editor) => editor.dimensions().map_or(USUAL_HEIGHT, |(_, rows)| usize::from(rows)),
+            None => usize::MAX,
+        };
+        let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        let fits = height.saturating_sub(KEPT_FREE).max(1);
+        self.rest = if lines.len() > height.saturating_sub(1) { lines.split_off(fits) } else { vec![] };
+        let mut shown: String = lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect();
+        if !self.rest.is_empty() {
+            shown.push_str(&format!("... {} more lines: Enter goes on, | grep WORD shows less\n", self.rest.len()));
+        }
+        report::print(&shown);
+    }
+
+    /// What was not shown yet.
+    pub(super) fn more(&mut self) -> String {
+        self.rest.drain(..).flat_map(|line| [line, "\n".to_owned()]).collect()
+    }
+}
+
+/// A line of whatever stdin is.
+fn read_plain() -> Line {
+    let mut line = String::new();
+    match io::stdin().lock().read_line(&mut line) {
+        Ok(0) | Err(_) => Line::End,
+        Ok(_) => {
+            let line = line.trim_end_matches(['\n', '\r']).to_owned();
+            report::print(&format!("{PROMPT}{line}\n"));
+            Line::Text(line)
+        }
+    }
+}
