@@ -70,7 +70,7 @@ impl Recording {
             .enumerate()
             .map(|(line, text)| serde_json::from_str(text).map_err(|error| broken(&history_file, &error, line)))
             .collect::<Result<_, _>>()?;
-        let evidence = evidence_folder::read(&folder.join("evidence"))?;
+        let evidence = evidence_folder::read(&folder.join("evidence"))?.files;
         Ok(Self { meta, scenario: Scenario { name: name.to_owned(), ..scenario }, history, evidence })
     }
 

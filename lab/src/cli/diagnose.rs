@@ -9,7 +9,8 @@ use super::{Format, live};
 use crate::{
     LabError,
     collect::{self, ClusterReader, OF_MACHINES},
-    evidence_folder, exit, replay,
+    evidence_folder::{self, Evidence},
+    exit, replay,
     report::{self, json, terminal},
 };
 
@@ -52,19 +53,22 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, LabError> {
     let (evidence, why_not) = match (&args.evidence, &args.context) {
         (Some(folder), _) => (evidence_folder::read(folder)?, "not in the evidence folder"),
         (None, context) => {
-            (of_context(context.as_deref().unwrap_or_default(), args.namespace.as_deref())?, OF_MACHINES)
+            let files = of_context(context.as_deref().unwrap_or_default(), args.namespace.as_deref())?;
+            (Evidence { files, ..Evidence::default() }, OF_MACHINES)
         }
     };
-    let diagnosis = replay::diagnose(evidence.clone(), why_not)
+    let mut diagnosis = replay::diagnose(evidence.files.clone(), why_not)
         .map_err(|error| args.evidence.iter().fold(error, |error, folder| error.inside(folder)))?;
+    evidence.origins.restore(&mut diagnosis);
     report::print(&match args.format {
         Format::Json => json::render(&diagnosis),
         Format::Terminal => {
             let view = terminal::View {
-                notice: "",
+                notice: &evidence.notice,
                 title: "",
                 diagnosis: &diagnosis,
-                evidence: &evidence,
+                evidence: &evidence.files,
+                origins: Some(&evidence.origins),
                 history: &[],
                 judged: None,
                 seconds: begun.elapsed().as_secs_f64(),

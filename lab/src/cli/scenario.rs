@@ -106,6 +106,7 @@ impl Run {
             title: &self.recording.scenario.title,
             diagnosis: &self.diagnosis,
             evidence: &self.recording.evidence,
+            origins: None,
             history: &self.recording.history,
             judged: Some((self.outcome, &self.recording.scenario.truth)),
             seconds: self.seconds,

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 /// The changes of what people write; what controllers report as status is not a change of the system.
-pub(super) fn of(objects: &[Value]) -> Vec<Value> {
+pub(crate) fn of(objects: &[Value]) -> Vec<Value> {
     let mut changes: Vec<(String, String, Vec<String>)> = objects.iter().flat_map(of_one).collect();
     changes.sort();
     changes.dedup();

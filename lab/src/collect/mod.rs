@@ -26,11 +26,14 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep_until};
 
 pub use answer::answer;
+pub(crate) use changes::of as changes_of;
 pub use cluster::{OF_MACHINES, of_cluster};
 pub use cluster_reader::ClusterReader;
 pub use components::components;
 pub use machines::{answer_of_machines, components_of_machines, of_machines};
+pub(crate) use objects::as_list;
 pub use role::role;
+pub(crate) use traffic::of_logs as requests_of;
 
 use crate::{LabError, replay::Files, rigs::Live};
 
@@ -101,13 +104,13 @@ pub async fn evidence(live: &Live, begun: Timestamp, requests: usize) -> Result<
 }
 
 /// A JSON array with one value a line.
-fn lines(values: &[Value]) -> String {
+pub(crate) fn lines(values: &[Value]) -> String {
     let lines: Vec<String> = values.iter().map(Value::to_string).collect();
     format!("[\n{}\n]\n", lines.join(",\n"))
 }
 
 /// JSON as people read it, with a final newline.
-fn pretty(value: &Value) -> String {
+pub(crate) fn pretty(value: &Value) -> String {
     // A value without maps of other than text keys can always be written.
     serde_json::to_string_pretty(value).unwrap_or_default() + "\n"
 }

@@ -119,6 +119,6 @@ pub(super) async fn answer(live: &Live, resource: &str, namespace: Option<&str>)
 }
 
 /// A List with one object a line: a recording holds some hundred of them.
-pub(super) fn as_list(items: &[Value]) -> String {
+pub(crate) fn as_list(items: &[Value]) -> String {
     format!("{{\"apiVersion\": \"v1\", \"kind\": \"List\", \"items\": {}}}\n", lines(items).trim_end())
 }

@@ -29,8 +29,19 @@ pub(super) fn from_logs(logs: &Files, objects: &[Value], end: Timestamp, most: u
     last(records, end, most)
 }
 
-/// A line of a log as a record, where it is a request.
+/// The last `most` requests in logs of anyone's, whenever they were.
+pub(crate) fn of_logs(files: &Files, objects: &[Value], most: usize) -> String {
+    let logs = files.iter().filter(|(name, _)| name.starts_with("logs/"));
+    let logs: Files = logs.map(|(name, text)| (name.clone(), text.clone())).collect();
+    from_logs(&logs, objects, Timestamp::MAX, most)
+}
+
+/// A line of a log as a record, where it is a request; `kubectl logs --timestamps` puts a time in front of it.
 pub(super) fn record(line: &str) -> Option<Map<String, Value>> {
+    let line = match line.split_once(' ') {
+        Some((stamp, rest)) if rest.starts_with('{') && stamp.parse::<Timestamp>().is_ok() => rest,
+        _ => line,
+    };
     serde_json::from_str(line).ok().and_then(|line: Value| normal(&line))
 }
 

@@ -145,7 +145,7 @@ fn answer(root: &Path, case: &Case, vocabulary: &Vocabulary) -> Answered {
     let begun = Instant::now();
     let folder = root.join(&case.folder);
     let diagnosed = evidence_folder::read(&folder).and_then(|evidence| {
-        replay::diagnose(evidence, "not in the evidence folder").map_err(|error| error.inside(&folder))
+        replay::diagnose(evidence.files, "not in the evidence folder").map_err(|error| error.inside(&folder))
     });
     let (outcome, verdict, roots, says) = match diagnosed {
         Err(error) => (Outcome::Unscoreable, None, vec![], error.to_string()),

@@ -5,31 +5,49 @@ use std::collections::BTreeMap;
 use diagnoser::{Subject, evidence::Citation};
 use serde_json::Value;
 
-/// Turns citations into words; knows which object stands at which index of `objects.json`.
-pub(crate) struct Places(Vec<Option<Subject>>);
+use crate::evidence_folder::{Origins, subject};
+
+/// Turns citations into words; knows which object stands at which pointer of which file.
+pub(crate) struct Places(BTreeMap<(String, String), Subject>);
 
 impl Places {
-    /// Reads the names of the objects; without `objects.json` places stay as pointers.
-    pub(crate) fn new(files: &BTreeMap<String, String>) -> Self {
+    /// Reads the names of the objects, unless it is known where they stood; without objects places stay as pointers.
+    pub(crate) fn new(files: &BTreeMap<String, String>, origins: Option<&Origins>) -> Self {
+        let of = |file: &str, pointer: String, subject| ((file.to_owned(), pointer), subject);
+        let given: BTreeMap<_, _> = origins
+            .into_iter()
+            .flat_map(Origins::objects)
+            .map(|(file, pointer, subject)| of(file, pointer.to_owned(), subject.clone()))
+            .collect();
+        if !given.is_empty() {
+            return Self(given);
+        }
         let list: Value =
             files.get("objects.json").and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
-        let items = list["items"].as_array().map_or(&[][..], Vec::as_slice);
-        Self(items.iter().map(subject).collect())
+        let items = list["items"].as_array().into_iter().flatten().enumerate();
+        let named =
+            items.filter_map(|(index, item)| Some(of("objects.json", format!("/items/{index}"), subject(item)?)));
+        Self(named.collect())
     }
 
     /// The place in words.
     pub(crate) fn say(&self, citation: &Citation) -> String {
         let Citation { source, path, .. } = citation;
-        if path.is_empty() {
-            return source.clone();
+        if let Some((subject, field)) = self.object(source, path) {
+            return format!("{source}, {subject} {}", dotted(field)).trim_end().to_owned();
         }
-        let Some(pointer) = path.strip_prefix('/') else { return format!("{source} {path}") };
-        let object = pointer.strip_prefix("items/").and_then(|rest| {
-            let (index, field) = rest.split_once('/').unwrap_or((rest, ""));
-            let subject = self.0.get(index.parse::<usize>().ok()?)?.as_ref()?;
-            Some(format!("{source}, {subject} {}", dotted(field)).trim_end().to_owned())
-        });
-        object.unwrap_or_else(|| format!("{source} {}", dotted(pointer)))
+        match path.strip_prefix('/') {
+            _ if path.is_empty() => source.clone(),
+            Some(pointer) => format!("{source} {}", dotted(pointer)),
+            None => format!("{source} {path}"),
+        }
+    }
+
+    /// The object that a pointer leads into, and the rest of the pointer.
+    fn object<'a>(&self, source: &str, path: &'a str) -> Option<(&Subject, &'a str)> {
+        let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);
+        let mut cuts = ends.map(|at| path.split_at(at));
+        cuts.find_map(|(pointer, field)| Some((self.0.get(&(source.to_owned(), pointer.to_owned()))?, field)))
     }
 }
 
@@ -59,15 +77,6 @@ pub(super) fn dotted(pointer: &str) -> String {
     text
 }
 
-fn subject(object: &Value) -> Option<Subject> {
-    let kind = object["kind"].as_str()?;
-    let name = object["metadata"]["name"].as_str()?;
-    Some(match object["metadata"]["namespace"].as_str() {
-        Some(namespace) => Subject::namespaced(kind, namespace, name),
-        None => Subject::global(kind, name),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -75,7 +84,7 @@ mod tests {
     #[test]
     fn a_pointer_into_the_list_is_said_with_the_object() {
         let objects = r#"{"items":[{"kind":"Service","metadata":{"namespace":"shop","name":"web"}}]}"#;
-        let places = Places::new(&BTreeMap::from([("objects.json".to_owned(), objects.to_owned())]));
+        let places = Places::new(&BTreeMap::from([("objects.json".to_owned(), objects.to_owned())]), None);
         let say = |source: &str, path: &str| places.say(&Citation::new(source, path, ""));
         let expected = "objects.json, service/shop/web spec.ports[0].targetPort";
         assert_eq!(say("objects.json", "/items/0/spec/ports/0/targetPort"), expected);

@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     events::{Event, Stamped},
+    evidence_folder::Origins,
     scenario::Truth,
     score::Outcome,
 };
@@ -49,6 +50,8 @@ pub struct View<'a> {
     pub diagnosis: &'a Diagnosis,
     /// The evidence it is made from, to say in words where a reading stands.
     pub evidence: &'a BTreeMap<String, String>,
+    /// Where its pieces stood, where it was given in another form.
+    pub origins: Option<&'a Origins>,
     /// What happened in the run, empty where the evidence is from elsewhere.
     pub history: &'a [Stamped],
     /// The judgement and the truth it was judged by, where there is one.
@@ -94,7 +97,7 @@ fn symptom_lines(symptoms: &[SymptomSeen], style: Style) -> String {
 }
 
 fn steps(view: &View<'_>, style: Style) -> String {
-    let places = Places::new(view.evidence);
+    let places = Places::new(view.evidence, view.origins);
     let mut out = String::new();
     for (number, (id, name)) in STEPS.iter().enumerate() {
         let head = format!("{} {name:<12}", number + 1);

@@ -9,7 +9,7 @@ mod placement;
 mod symptom;
 mod truth;
 mod world;
-mod yaml;
+pub(crate) mod yaml;
 
 use std::{fs, path::Path};
 

@@ -34,7 +34,7 @@ fn unknown(kind: &str, name: &str, expected: &[&'static str]) -> (String, String
 }
 
 /// The message without its place, which is printed in front, on one line.
-fn plain(error: &Error) -> String {
+pub(crate) fn plain(error: &Error) -> String {
     let text = error.to_string();
     let line = text.lines().next().unwrap_or_default();
     let message = line.rsplit_once(" at line ").map_or(line, |(message, _)| message);
