@@ -175,17 +175,13 @@ fn a_dump_of_cluster_info() {
         let answers = both(&parts, &folder_of(&files), ".");
         assert_same(recording, "cluster-info", &answers, &["ingresses", "configmaps"]);
         // With what it said it lacks, as kubectl prints it, put beside.
-        let (kind, file) = match recording {
-            "port-mismatch" => ("Ingress", "ingresses.json"),
-            _ => ("ConfigMap", "more.yaml"),
-        };
-        let more = json!({"apiVersion": "v1", "kind": "List", "items": parts.of_kind(kind, None)});
-        let beside = folder_of(&files).with(file, if file.ends_with("json") { more.to_string() } else { yaml(&more) });
-        let (ours, theirs) = both(&parts, &beside, ".");
+        let more = ["ConfigMap", "Ingress"].into_iter().flat_map(|kind| parts.of_kind(kind, None));
+        let more = yaml(&json!({"apiVersion": "v1", "kind": "List", "items": more.collect::<Vec<_>>()}));
+        let (ours, theirs) = both(&parts, &folder_of(&files).with("more.yaml", &more), ".");
         assert_eq!(said(&ours), said(&theirs), "{recording}: {theirs:#}");
         // The same as it is printed without a folder.
         let printed: String = files.iter().map(|(_, text)| text.as_str()).collect();
-        let printed = Folder::new().with("dump.txt", printed).with(file, yaml(&more));
+        let printed = Folder::new().with("dump.txt", printed).with("more.yaml", more);
         let (ours, theirs) = both(&parts, &printed, ".");
         assert_eq!(said(&ours), said(&theirs), "{recording}: {theirs:#}");
     }
@@ -329,7 +325,8 @@ fn files_of_kubectl_whatever_their_names() {
 #[test]
 fn an_export_that_is_broken_has_its_place() {
     let service = "apiVersion: v1\nkind: Service\nmetadata:\n  name: web\n  labels: {app: web\n";
-    diagnose(Folder::new().with("a/web.yaml", service).path(), ".").assert_error(2, &["./a/web.yaml:5:11: ", "cut off"]);
+    diagnose(Folder::new().with("a/web.yaml", service).path(), ".")
+        .assert_error(2, &["./a/web.yaml:5:11: ", "cut off"]);
     let json = "{\"apiVersion\": \"v1\", \"kind\": \"Pod\",\n  \"metadata\"";
     diagnose(Folder::new().with("pod.json", json).path(), ".").assert_error(2, &["./pod.json:2:12: the file ends in"]);
     // Among the thousands of a tool one that was cut off stops nothing, and is said.
