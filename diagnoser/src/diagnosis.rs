@@ -1,6 +1,7 @@
 //! The answer: verdict, root causes with their evidence, what is missing, and the steps that led there.
 //!
-//! Serialised as it stands here this is format 1 of the diagnosis; fields may be added, never changed.
+//! Serialised as it stands here this is format 1 of the diagnosis; fields may be added, never changed. Reading it, what a
+//! judgement does not need may be absent: other diagnosers answer in this form too.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -30,19 +31,25 @@ pub struct Diagnosis {
     /// What can be said.
     pub verdict: Verdict,
     /// The smallest set of proven causes that explains every symptom; empty unless confirmed.
+    #[serde(default)]
     pub root_causes: Vec<RootCause>,
     /// Causes that hold and explain nothing that anyone suffers from.
+    #[serde(default)]
     pub noise: Vec<Noise>,
     /// With verdict unknown: what could still be the cause and was not decided.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub candidates: Vec<Candidate>,
     /// The readings that would decide, and how to take them.
+    #[serde(default)]
     pub missing: Vec<Missing>,
     /// What is wrong, from whose point of view.
+    #[serde(default)]
     pub symptoms: Vec<SymptomSeen>,
     /// The way of the failing request, from the client inward, with what was seen at each hop.
+    #[serde(default)]
     pub path: Vec<Hop>,
     /// The transcript, in the six steps of an investigation.
+    #[serde(default)]
     pub steps: Vec<Step>,
 }
 
@@ -54,15 +61,19 @@ pub struct RootCause {
     /// Where it sits.
     pub subject: Subject,
     /// Who acts: `self` (the reader), or the specialist to hand over to.
+    #[serde(default)]
     pub owner: String,
     /// The readings that prove it, link by link.
+    #[serde(default)]
     pub evidence: Vec<Citation>,
     /// Ids of the symptoms it explains.
+    #[serde(default)]
     pub explains: Vec<String>,
     /// Other causes looked at on the same path and the reading that rules each out.
     #[serde(default)]
     pub ruled_out: Vec<RuledOut>,
     /// What restores health.
+    #[serde(default)]
     pub fix: Fix,
 }
 
@@ -128,6 +139,7 @@ pub struct SymptomSeen {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<String>,
     /// Where it stands in the evidence.
+    #[serde(default)]
     pub evidence: Vec<Citation>,
 }
 
@@ -148,7 +160,7 @@ pub struct Hop {
 }
 
 /// What restores health, in words and as changes a program can make.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Fix {
     /// One sentence.
     pub summary: String,

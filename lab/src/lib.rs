@@ -2,7 +2,7 @@
 //!
 //! Reading order: [`scenario`] (what is broken, and the truth), [`faults`] (how), [`rigs`] (where), [`gate`] (a live run,
 //! stage by stage), [`collect`] (what is seen of it), [`recording`] (a run kept as files), [`replay`] (the one loop in which
-//! the diagnoser asks and is answered), [`score`], [`suite`] and [`foreign`] (the judgement), [`serve`] (a recording as a cluster
+//! the diagnoser asks and is answered), [`score`], [`suite`], [`foreign`] and [`other_diagnoser`] (the judgement), [`serve`] (a recording as a cluster
 //! to look at), [`train`] and [`trainer`] (people find the cause), [`report`] (what a person reads),
 //! [`cli`].
 //! What may not enter: a diagnosis. The lab knows the truth and the diagnoser must not; the arrow points one way only.
@@ -23,6 +23,7 @@ pub mod gate;
 pub mod gc;
 pub mod ledger;
 pub mod live_suite;
+pub mod other_diagnoser;
 pub mod recording;
 pub mod replay;
 pub mod report;

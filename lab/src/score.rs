@@ -23,19 +23,22 @@ pub enum Outcome {
     Wrong,
     /// It said that it does not know.
     Abstained,
+    /// Another diagnoser failed, hung, or printed something else than a diagnosis.
+    NoAnswer,
     /// The run was not fit to be judged.
     Unscoreable,
 }
 
 impl Outcome {
     /// Every outcome, in the order reports show them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Exact,
         Self::CauseOnly,
         Self::SubjectOnly,
         Self::SymptomOnly,
         Self::Wrong,
         Self::Abstained,
+        Self::NoAnswer,
         Self::Unscoreable,
     ];
 
@@ -48,6 +51,7 @@ impl Outcome {
             Self::SymptomOnly => "symptom-only",
             Self::Wrong => "wrong",
             Self::Abstained => "abstained",
+            Self::NoAnswer => "no-answer",
             Self::Unscoreable => "unscoreable",
         }
     }

@@ -3,10 +3,14 @@
 use std::{collections::BTreeMap, time::Instant};
 
 use diagnoser::{Diagnosis, Verdict};
+use futures::{StreamExt, TryStreamExt, stream};
+use indicatif::ProgressBar;
 use serde::Serialize;
 
 use crate::{
+    LabError,
     live_suite::Done,
+    other_diagnoser::OtherDiagnoser,
     recording::Recording,
     replay,
     report::json::rounded,
@@ -18,7 +22,7 @@ use crate::{
 /// The scores of many scenarios.
 #[derive(Debug)]
 pub struct Suite {
-    /// `replay` or `live`.
+    /// `replay`, `live`, or `diagnoser` where another one answered.
     pub mode: &'static str,
     /// One row a scenario, in the order they were run.
     pub scenarios: Vec<Row>,
@@ -41,6 +45,19 @@ pub struct Row {
     /// Whether nothing is broken in it.
     #[serde(skip)]
     pub control: bool,
+}
+
+impl Row {
+    fn of(scenario: &Scenario, outcome: Outcome, says: String, begun: Instant) -> Self {
+        let seconds = rounded(begun.elapsed().as_secs_f64());
+        Self { name: scenario.name.clone(), outcome, seconds, says, control: scenario.truth == Truth::Healthy }
+    }
+}
+
+/// The score of a diagnosis, and why it is not exact.
+fn judged(truth: &Truth, diagnosis: &Diagnosis) -> (Outcome, String) {
+    let outcome = score(truth, diagnosis);
+    (outcome, if outcome == Outcome::Exact { String::new() } else { why(diagnosis) })
 }
 
 /// The form of `lab suite --format json`.
@@ -74,17 +91,46 @@ impl Suite {
             let one = Instant::now();
             let diagnosed = Recording::of(root, &scenario.name).and_then(|recording| {
                 let diagnosis = replay::diagnose(recording.evidence, replay::NOT_RECORDED)?;
-                Ok((score(&recording.scenario.truth, &diagnosis), diagnosis))
+                Ok(judged(&recording.scenario.truth, &diagnosis))
             });
-            let (outcome, says) = match diagnosed {
-                Ok((Outcome::Exact, _)) => (Outcome::Exact, String::new()),
-                Ok((outcome, diagnosis)) => (outcome, why(&diagnosis)),
-                Err(error) => (Outcome::Unscoreable, error.to_string()),
-            };
-            let seconds = rounded(one.elapsed().as_secs_f64());
-            Row { name: scenario.name.clone(), outcome, seconds, says, control: scenario.truth == Truth::Healthy }
+            let (outcome, says) = diagnosed.unwrap_or_else(|error| (Outcome::Unscoreable, error.to_string()));
+            Row::of(scenario, outcome, says, one)
         });
         Self { mode: "replay", scenarios: rows.collect(), seconds: begun.elapsed().as_secs_f64() }
+    }
+
+    /// What another diagnoser says of every recording, several at once. One that is not there or does not parse is unscoreable.
+    ///
+    /// # Errors
+    /// When the other cannot be run at all.
+    pub async fn of_other(
+        root: &Root,
+        scenarios: &[Scenario],
+        other: &OtherDiagnoser,
+        at_once: usize,
+    ) -> Result<Self, LabError> {
+        let begun = Instant::now();
+        let progress = ProgressBar::new(scenarios.len() as u64);
+        let row = async |scenario: &Scenario| {
+            let one = Instant::now();
+            let (outcome, says) = match Recording::of(root, &scenario.name) {
+                Err(error) => (Outcome::Unscoreable, error.to_string()),
+                Ok(recording) => match other.diagnose(&recording.evidence).await? {
+                    Err(why) => (Outcome::NoAnswer, why),
+                    Ok(diagnosis) => judged(&recording.scenario.truth, &diagnosis),
+                },
+            };
+            progress.inc(1);
+            Ok(Row::of(scenario, outcome, says, one))
+        };
+        let rows: Result<Vec<Row>, LabError> = stream::iter(scenarios).map(row).buffered(at_once).try_collect().await;
+        progress.finish_and_clear();
+        Ok(Self { mode: "diagnoser", scenarios: rows?, seconds: begun.elapsed().as_secs_f64() })
+    }
+
+    /// How many controls a problem was found in, or not ruled out.
+    pub fn false_positives(&self) -> usize {
+        self.scenarios.iter().filter(|row| row.control && row.outcome == Outcome::Wrong).count()
     }
 
     /// How many came to this outcome.
@@ -101,8 +147,7 @@ impl Suite {
     pub fn json(&self) -> SuiteJson<'_> {
         let mut totals: BTreeMap<&'static str, usize> =
             Outcome::ALL.iter().map(|outcome| (outcome.id(), self.count(*outcome))).collect();
-        let alarms = self.scenarios.iter().filter(|row| row.control && row.outcome == Outcome::Wrong).count();
-        totals.insert("false-positives", alarms);
+        totals.insert("false-positives", self.false_positives());
         SuiteJson { scenarios: &self.scenarios, totals }
     }
 }

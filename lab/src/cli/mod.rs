@@ -12,6 +12,7 @@ mod list;
 mod live;
 mod record;
 mod scenario;
+mod score;
 mod serve;
 mod suite;
 mod train;
@@ -60,6 +61,7 @@ enum Command {
     Scenario(scenario::Args),
     List(list::Args),
     Suite(suite::Args),
+    Score(score::Args),
     Train(train::Args),
     Record(record::Args),
     Diagnose(diagnose::Args),
@@ -89,6 +91,7 @@ pub fn main() -> ExitCode {
         Command::Scenario(args) => scenario::run(&args),
         Command::List(args) => list::run(&args),
         Command::Suite(args) => suite::run(&args),
+        Command::Score(args) => score::run(&args),
         Command::Train(args) => train::run(&args),
         Command::Record(args) => record::run(&args),
         Command::Diagnose(args) => diagnose::run(&args),

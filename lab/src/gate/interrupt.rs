@@ -20,7 +20,7 @@ pub async fn asked() {
 }
 
 /// The work's result, or that the user interrupted it: then it is dropped where it stands.
-pub(super) async fn or<T>(work: impl Future<Output = Result<T, LabError>>) -> Result<T, LabError> {
+pub(crate) async fn or<T>(work: impl Future<Output = Result<T, LabError>>) -> Result<T, LabError> {
     tokio::select! {
         result = work => result,
         () = asked() => Err(LabError::Interrupted),

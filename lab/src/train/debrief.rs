@@ -74,7 +74,7 @@ impl Debrief {
 
 /// The truth, with the readings of the diagnosis where it found the same.
 fn roots(exercise: &Exercise) -> Vec<RootTold> {
-    let places = Places::new(&exercise.files);
+    let places = Places::new(&exercise.files, None);
     let told = exercise.roots().iter().map(|root| {
         let mut found = exercise.diagnosis.root_causes.iter();
         let found = found.find(|found| found.cause == root.cause && found.subject == root.subject);
