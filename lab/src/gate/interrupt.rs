@@ -22,8 +22,10 @@ pub async fn asked() {
 /// The work's result, or that the user interrupted it: then it is dropped where it stands.
 pub(crate) async fn or<T>(work: impl Future<Output = Result<T, LabError>>) -> Result<T, LabError> {
     tokio::select! {
-        result = work => result,
+        // Listened for before the work begins: else what comes at once ends the process.
+        biased;
         () = asked() => Err(LabError::Interrupted),
+        result = work => result,
     }
 }
 
