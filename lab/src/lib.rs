@@ -24,6 +24,7 @@ pub mod gc;
 pub mod ledger;
 pub mod live_suite;
 pub mod other_diagnoser;
+pub mod probe;
 pub mod recording;
 pub mod replay;
 pub mod report;

@@ -38,6 +38,7 @@ fn the_course_is_current() {
 #[test]
 fn the_role_for_diagnosing_a_cluster_is_current() {
     check("diagnose-role.yaml", &lab::collect::role());
+    check("probe-role.yaml", &lab::probe::role());
 }
 
 #[test]

@@ -19,7 +19,8 @@ fn the_program_itself_does_as_in_the_suite() {
 
 #[test]
 fn false_positives_and_answers_that_are_none_are_counted_apart() {
-    let always = r#"echo '{"format":1,"verdict":"confirmed","root_causes":[{"cause":"c","subject":"service/a/b"}]}'; :"#;
+    let always =
+        r#"echo '{"format":1,"verdict":"confirmed","root_causes":[{"cause":"c","subject":"service/a/b"}]}'; :"#;
     let answer = score(always, &["port-mismatch", "healthy"]);
     assert_eq!(answer.code, 1, "{answer:?}");
     for line in ["exact              0 of 2", "wrong              2", "false positives    1 of 1 controls"] {

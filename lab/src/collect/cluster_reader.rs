@@ -66,6 +66,11 @@ impl ClusterReader {
         Ok(Self { client, asked: AtomicUsize::new(1) })
     }
 
+    /// The client it reads with, for what the user asks for beyond reading.
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
     /// How many requests were made.
     pub fn asked(&self) -> usize {
         self.asked.load(Ordering::Relaxed)
