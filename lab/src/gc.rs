@@ -7,7 +7,7 @@ use diagnoser::Subject;
 use crate::{
     LabError,
     ledger::{self, LeftOver},
-    rigs::{Action, Engine, KindCluster, OWNED, is_owned, kinds, raze_all},
+    rigs::{Action, Engine, Kind, KindCluster, OWNED, is_owned, kinds, raze_all},
     root::Root,
     scenario::first_place,
 };
@@ -67,7 +67,10 @@ pub async fn sweep(rig: &KindCluster) -> Result<Vec<String>, LabError> {
         done.push(format!("took back {} changes of the run {name}", undos.len()));
     }
     let mut left: Vec<Subject> = vec![];
-    for kind in kinds().filter(|kind| !kind.namespaced && kind.kind != "Node") {
+    // Nodes are the cluster's own, and so are definitions, which worlds share.
+    let removable =
+        |kind: &&crate::rigs::Kind| !kind.namespaced && !matches!(kind.kind, "CustomResourceDefinition" | "Node");
+    for kind in kinds().filter(removable) {
         let objects = rig.api.list(kind, None, OWNED).await?;
         let names =
             objects.iter().filter(|object| is_owned(object)).filter_map(|object| object["metadata"]["name"].as_str());

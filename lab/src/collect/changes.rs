@@ -17,7 +17,7 @@ pub(crate) fn of(objects: &[Value]) -> Vec<Value> {
 }
 
 /// Kinds that change all the time by themselves, or that a change of something else makes.
-const OF_THEMSELVES: [&str; 4] = ["EndpointSlice", "Event", "Node", "Pod"];
+const OF_THEMSELVES: [&str; 6] = ["EndpointSlice", "Endpoints", "Event", "Lease", "Node", "Pod"];
 
 fn of_one(object: &Value) -> Vec<(String, String, Vec<String>)> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();

@@ -30,9 +30,10 @@ const PODS: usize = 10;
 /// Why a reading of a machine is not taken here.
 pub const OF_MACHINES: &str = "a cluster is only asked through its API; run the command there";
 
-/// The kinds that are read. Endpoints say the same as EndpointSlices, and less of it.
+/// The kinds that are read. Endpoints say the same as EndpointSlices, and less of it; definitions say how objects may look, and
+/// are many megabytes in some clusters.
 pub(super) fn wanted() -> impl Iterator<Item = &'static Kind> {
-    kinds().filter(|kind| kind.kind != "Endpoints")
+    kinds().filter(|kind| !matches!(kind.kind, "CustomResourceDefinition" | "Endpoints"))
 }
 
 /// Reads a cluster, or what concerns one namespace of it.
@@ -78,7 +79,12 @@ pub async fn of_cluster(reader: &ClusterReader, namespace: Option<&str>) -> Resu
     }
     let collected = Timestamp::now();
     part.merge(logs(reader, &items).await);
-    let coverage = json!({"collected": collected, "listed": listed, "missed": part.missed()});
+    let coverage = json!({
+        "collected": collected,
+        "namespaces": namespace.into_iter().collect::<Vec<_>>(),
+        "listed": listed,
+        "missed": part.missed(),
+    });
     part.files.insert("objects.json".to_owned(), as_list(&items));
     part.files.insert("changes.json".to_owned(), lines(&changed));
     part.files.insert("coverage.json".to_owned(), pretty(&coverage));

@@ -95,7 +95,7 @@ pub async fn evidence(live: &Live, begun: Timestamp, requests: usize) -> Result<
     }
     let coverage = json!({
         "collected": collected,
-        "namespaces": live.namespaces(),
+        "namespaces": objects::places(live).await?,
         "listed": listed,
         "missed": whole.missed(),
     });

@@ -1,4 +1,4 @@
-//! `objects.json`: the world's objects, those of the whole cluster, and those of kube-system.
+//! `objects.json`: all objects of the cluster but those of other worlds that are up beside this one.
 
 use std::collections::BTreeMap;
 
@@ -12,9 +12,6 @@ use crate::{
     rigs::{Kind, Live, is_owned, kind_of, kinds},
 };
 
-/// What belongs to the cluster and not to a world, and still decides about it.
-const SYSTEM: &str = "kube-system";
-
 /// How long events of the cluster's own parts are looked back on.
 const LONG: SignedDuration = SignedDuration::from_mins(10);
 
@@ -25,9 +22,9 @@ const ROLES: [&str; 4] = ["clusterroles", "clusterrolebindings", "roles", "roleb
 pub(super) async fn collect(live: &Live) -> Result<(Part, BTreeMap<&'static str, usize>, Vec<Value>), LabError> {
     let (mut part, mut listed, mut items) = (Part::default(), BTreeMap::new(), vec![]);
     let mut changed = vec![];
-    // Endpoints say the same as EndpointSlices, and less of it.
-    let wanted: Vec<&Kind> = kinds().filter(|kind| kind.kind != "Endpoints").collect();
-    for (kind, result) in wanted.iter().zip(join_all(wanted.iter().map(|kind| list(live, kind))).await) {
+    let wanted: Vec<&Kind> = kinds().collect();
+    let places = places(live).await?;
+    for (kind, result) in wanted.iter().zip(join_all(wanted.iter().map(|kind| list(live, kind, &places))).await) {
         match result {
             Ok(mut objects) => {
                 if ROLES.contains(&kind.plural) {
@@ -47,11 +44,21 @@ pub(super) async fn collect(live: &Live) -> Result<(Part, BTreeMap<&'static str,
     Ok((part, listed, items))
 }
 
+/// The namespaces that are collected: the world's and the cluster's own.
+///
+/// # Errors
+/// When the API server refuses or does not answer.
+pub(super) async fn places(live: &Live) -> Result<Vec<String>, LabError> {
+    let own = live.namespaces();
+    let all = live.rig.api.list(kind_of("Namespace")?, None, "").await?;
+    let names =
+        all.iter().filter_map(|object| Some((object["metadata"]["name"].as_str()?.to_owned(), is_owned(object))));
+    Ok(names.filter(|(name, of_a_world)| !of_a_world || own.contains(name)).map(|(name, _)| name).collect())
+}
+
 /// All objects of one resource in the places that are collected.
-async fn list(live: &Live, kind: &Kind) -> Result<Vec<Value>, LabError> {
+async fn list(live: &Live, kind: &Kind, places: &[String]) -> Result<Vec<Value>, LabError> {
     let mut objects = live.rig.api.list(kind, None, "").await?;
-    let mut places = live.namespaces();
-    places.push(SYSTEM.to_owned());
     let inside =
         |namespace: Option<&str>| namespace.is_none_or(|namespace| places.iter().any(|place| place == namespace));
     objects.retain(|object| inside(object["metadata"]["namespace"].as_str()));
@@ -60,51 +67,33 @@ async fn list(live: &Live, kind: &Kind) -> Result<Vec<Value>, LabError> {
     }
     // Another world, up beside this one, is nobody's business here.
     let foreign = |object: &Value| {
+        // Definitions are shared.
         is_owned(object)
+            && kind.kind != "CustomResourceDefinition"
             && object["metadata"]["namespace"].is_null()
             && !live.objects.iter().any(|(subject, _)| {
                 object["metadata"]["name"] == subject.name.as_str() && subject.is(&kind.kind.to_ascii_lowercase())
             })
     };
     objects.retain(|object| !foreign(object));
-    // What happened to the cluster itself long ago, too.
+    let of_the_world = |object: &Value| {
+        let namespace = object["metadata"]["namespace"].as_str();
+        namespace.is_some_and(|namespace| live.namespaces().iter().any(|own| own == namespace))
+    };
+    // What happened to the cluster itself long ago is over.
     let long_ago = |object: &Value| {
         let time =
             ["lastTimestamp", "eventTime"].iter().find_map(|key| object[*key].as_str()?.parse::<Timestamp>().ok());
         time.is_some_and(|time| Timestamp::now().duration_since(time) > LONG)
     };
     if kind.kind == "Event" {
-        objects.retain(|object| object["metadata"]["namespace"] != SYSTEM || !long_ago(object));
-        objects.retain(|object| !is_routine(object));
-    }
-    // The controllers' own accounts, forty of them, say nothing, nor does a control plane that is well.
-    if kind.kind == "ServiceAccount" {
-        objects.retain(|object| object["metadata"]["namespace"] != SYSTEM);
-    }
-    if kind.kind == "Pod" {
-        objects.retain(|object| !is_static(object) || !is_well(object));
+        objects.retain(|object| of_the_world(object) || !long_ago(object));
     }
     objects.sort_by_key(|object| {
         let text = |key: &str| object["metadata"][key].as_str().unwrap_or_default().to_owned();
         (text("namespace"), text("name"))
     });
     Ok(objects)
-}
-
-/// Whether a pod is one of the control plane, that its node starts from a file (kubernetes.io, Create static Pods).
-fn is_static(pod: &Value) -> bool {
-    pod["metadata"]["ownerReferences"][0]["kind"] == "Node"
-}
-
-fn is_well(pod: &Value) -> bool {
-    let conditions = pod["status"]["conditions"].as_array();
-    conditions.into_iter().flatten().any(|condition| condition["type"] == "Ready" && condition["status"] == "True")
-}
-
-/// Whether an event only says that a start went on as it should.
-fn is_routine(event: &Value) -> bool {
-    event["type"] == "Normal"
-        && matches!(event["reason"].as_str(), Some("Created" | "LeaderElection" | "Pulled" | "Scheduled" | "Started"))
 }
 
 /// One more resource, asked for by the diagnoser, put among what is there.

@@ -1,6 +1,6 @@
 //! What is never written: values of secrets, and of settings whose names say that they are one.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// What stands in place of a value.
 const REDACTED: &str = "redacted";
@@ -26,43 +26,32 @@ pub(super) fn redact(object: &mut Value) {
     match object["kind"].as_str() {
         Some("Event") => bookkeeping(object),
         Some("Node") => drop(object["status"].as_object_mut().and_then(|status| status.remove("images"))),
-        Some("ConfigMap") if object["metadata"]["name"] == "kube-root-ca.crt" => object["data"] = Value::Null,
+        Some("Pod") => twice(object),
+        Some("ConfigMap") if object["metadata"]["name"] == "kube-root-ca.crt" => {
+            object["data"] = json!({"ca.crt": REDACTED});
+        }
+        Some("CustomResourceDefinition") => schemas(object),
         _ => {}
     }
     environment(object);
-    routine(object);
 }
 
-/// What the API server and its admission put into everything that runs, the same everywhere (defaults.go; the admission plugins
-/// DefaultTolerationSeconds and ServiceAccount), and what is written twice.
-fn routine(value: &mut Value) {
-    const TWICE: [&str; 7] =
-        ["hostIPs", "imageID", "lastProbeTime", "observedGeneration", "podIPs", "recursiveReadOnly", "resourceVersion"];
-    match value {
-        Value::Object(map) => {
-            TWICE.iter().for_each(|key| drop(map.remove(*key)));
-            if map.contains_key("restartCount") {
-                map.remove("volumeMounts");
-            }
-            for (key, usual) in
-                [("terminationMessagePath", "/dev/termination-log"), ("terminationMessagePolicy", "File")]
-            {
-                if map.get(key).is_some_and(|value| value == usual) {
-                    map.remove(key);
-                }
-            }
-            for key in ["volumes", "volumeMounts"] {
-                if let Some(Value::Array(list)) = map.get_mut(key) {
-                    list.retain(|each| !each["name"].as_str().is_some_and(|name| name.starts_with("kube-api-access-")));
-                }
-            }
-            if let Some(Value::Array(list)) = map.get_mut("tolerations") {
-                list.retain(|each| each["tolerationSeconds"] != 300);
-            }
-            map.values_mut().for_each(routine);
+/// What a pod says twice (lab/src/serve/restored.rs puts it back).
+fn twice(pod: &mut Value) {
+    for (one, all) in [("hostIP", "hostIPs"), ("podIP", "podIPs")] {
+        let Some(status) = pod["status"].as_object_mut() else { return };
+        if status.get(all).is_some_and(|all| *all == json!([{"ip": status.get(one)}])) {
+            status.remove(all);
         }
-        Value::Array(list) => list.iter_mut().for_each(routine),
-        _ => {}
+    }
+}
+
+/// How objects of a kind may look, which is long; what is defined and shown of them stays.
+fn schemas(definition: &mut Value) {
+    for version in definition["spec"]["versions"].as_array_mut().into_iter().flatten() {
+        if let Some(version) = version.as_object_mut() {
+            version.remove("schema");
+        }
     }
 }
 
@@ -73,9 +62,8 @@ fn bookkeeping(event: &mut Value) {
             keys.iter().for_each(|key| drop(map.remove(*key)));
         }
     };
-    remove("", &["reportingComponent", "reportingInstance"]);
     remove("/metadata", &["resourceVersion", "uid"]);
-    remove("/involvedObject", &["apiVersion", "resourceVersion"]);
+    remove("/involvedObject", &["resourceVersion"]);
 }
 
 /// Values of environment variables with telling names, wherever a container is described.
@@ -102,8 +90,6 @@ fn is_secret(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]

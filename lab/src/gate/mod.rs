@@ -10,7 +10,7 @@ mod session;
 mod stages;
 mod symptom;
 
-use std::{fs, time::Instant};
+use std::{fs, sync::Arc, time::Instant};
 
 use diagnoser::Diagnosis;
 use jiff::Timestamp;
@@ -21,17 +21,23 @@ use crate::{
     events::{Event, Journal, Stage},
     ledger::Ledger,
     recording::Recording,
+    replay::Files,
     rigs::System,
     root,
     scenario::{Placement, Scenario, World},
     score::Outcome,
 };
 
+/// Is given the evidence.
+pub type Beside = dyn Fn(&Files) + Send + Sync;
+
 /// How a live run is made.
 #[derive(Default)]
 pub struct LiveOptions {
     /// Leave the broken world up after the diagnosis; `lab gc` removes it.
     pub keep: bool,
+    /// What else is done while the evidence is fresh and the world still broken.
+    pub beside: Option<Arc<Beside>>,
     /// Where in the cluster the world is set up.
     pub placement: Placement,
 }
@@ -58,6 +64,7 @@ struct Run<'a> {
     journal: &'a Journal,
     begun: Timestamp,
     keep: bool,
+    beside: Option<Arc<Beside>>,
 }
 
 impl Run<'_> {
@@ -99,7 +106,15 @@ pub async fn run(
     let scenario = scenario.placed(&world)?;
     let system = session.system(world, &scenario.with)?;
     let ledger = Ledger::begin(&scenario.name)?;
-    let run = Run { scenario, system, ledger, journal, begun: Timestamp::now(), keep: options.keep };
+    let run = Run {
+        scenario,
+        system,
+        ledger,
+        journal,
+        begun: Timestamp::now(),
+        keep: options.keep,
+        beside: options.beside.clone(),
+    };
     journal.record(Event::RunStarted { scenario: run.scenario.name.clone() });
     let result = interrupt::or(through(&run)).await;
     // A run that went wrong is what one most wants to look around in.

@@ -135,6 +135,9 @@ impl<'a> Injected<'a> {
                 futures::try_join!(run.system.evidence(run.begun, KEPT.max(wanted + MORE)), run.system.components())
             })
             .await?;
+        if let Some(beside) = &run.beside {
+            tokio::task::block_in_place(|| beside(&files));
+        }
         let meta = Meta {
             format: FORMAT,
             lab: env!("CARGO_PKG_VERSION").to_owned(),

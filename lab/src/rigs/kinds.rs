@@ -19,30 +19,37 @@ pub struct Kind {
 }
 
 /// Every kind, sorted by plural.
-const KINDS: [Kind; 33] = [
+const KINDS: [Kind; 41] = [
     global("rbac.authorization.k8s.io/v1", "ClusterRoleBinding", "clusterrolebindings"),
     global("rbac.authorization.k8s.io/v1", "ClusterRole", "clusterroles"),
     local("v1", "ConfigMap", "configmaps"),
     local("apps/v1", "ControllerRevision", "controllerrevisions"),
     local("batch/v1", "CronJob", "cronjobs"),
+    global("apiextensions.k8s.io/v1", "CustomResourceDefinition", "customresourcedefinitions"),
     local("apps/v1", "DaemonSet", "daemonsets"),
     local("apps/v1", "Deployment", "deployments"),
     local("networking.istio.io/v1", "DestinationRule", "destinationrules"),
     local("v1", "Endpoints", "endpoints"),
     local("discovery.k8s.io/v1", "EndpointSlice", "endpointslices"),
     local("v1", "Event", "events"),
+    local("autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers"),
     global("networking.k8s.io/v1", "IngressClass", "ingressclasses"),
     local("networking.k8s.io/v1", "Ingress", "ingresses"),
     local("batch/v1", "Job", "jobs"),
+    local("coordination.k8s.io/v1", "Lease", "leases"),
     local("v1", "LimitRange", "limitranges"),
+    global("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration", "mutatingwebhookconfigurations"),
     global("v1", "Namespace", "namespaces"),
     local("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies"),
     global("v1", "Node", "nodes"),
     local("security.istio.io/v1", "PeerAuthentication", "peerauthentications"),
     local("v1", "PersistentVolumeClaim", "persistentvolumeclaims"),
     global("v1", "PersistentVolume", "persistentvolumes"),
+    local("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets"),
     local("v1", "Pod", "pods"),
+    global("scheduling.k8s.io/v1", "PriorityClass", "priorityclasses"),
     local("apps/v1", "ReplicaSet", "replicasets"),
+    local("v1", "ReplicationController", "replicationcontrollers"),
     local("v1", "ResourceQuota", "resourcequotas"),
     local("rbac.authorization.k8s.io/v1", "RoleBinding", "rolebindings"),
     local("rbac.authorization.k8s.io/v1", "Role", "roles"),
@@ -52,6 +59,7 @@ const KINDS: [Kind; 33] = [
     local("v1", "Service", "services"),
     local("apps/v1", "StatefulSet", "statefulsets"),
     global("storage.k8s.io/v1", "StorageClass", "storageclasses"),
+    global("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration", "validatingwebhookconfigurations"),
     local("networking.istio.io/v1", "VirtualService", "virtualservices"),
 ];
 

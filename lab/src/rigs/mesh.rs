@@ -6,19 +6,11 @@ use std::time::Duration;
 use diagnoser::Subject;
 use serde_json::{Value, json};
 
-use super::{Kind, KindCluster, LABEL, Now, kinds, until};
+use super::{Kind, KindCluster, LABEL, Now, kind_of, kinds, until};
 use crate::LabError;
 
 /// How long the API server may take to serve a kind that was defined.
 const SERVED: Duration = Duration::from_secs(20);
-
-/// How kinds are defined.
-const DEFINITION: Kind = Kind {
-    version: "apiextensions.k8s.io/v1",
-    kind: "CustomResourceDefinition",
-    plural: "customresourcedefinitions",
-    namespaced: false,
-};
 
 impl KindCluster {
     /// What configures sidecars where no Istio does.
@@ -34,7 +26,7 @@ impl KindCluster {
             if self.api.list(kind, None, "").await.is_ok() {
                 continue;
             }
-            self.api.apply_of(&DEFINITION, &definition(kind)).await?;
+            self.api.apply_of(kind_of("CustomResourceDefinition")?, &definition(kind)).await?;
             until(&format!("the cluster to know {}", kind.plural), SERVED, async || {
                 Ok(match self.api.list(kind, None, "").await {
                     Ok(_) => Now::Holds(()),
@@ -63,7 +55,7 @@ impl KindCluster {
 fn definition(kind: &Kind) -> Value {
     let (group, version) = kind.version.split_once('/').unwrap_or_default();
     json!({
-        "apiVersion": DEFINITION.version, "kind": DEFINITION.kind,
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
         "metadata": {"name": format!("{}.{group}", kind.plural), "labels": {LABEL: "lab"}},
         "spec": {
             "group": group, "scope": "Namespaced",

@@ -61,8 +61,8 @@ impl Cluster {
         };
         let now = coverage.collected.or_else(|| newest(&objects)).unwrap_or_else(Timestamp::now);
         let resource_version = last_change(&objects);
-        objects.iter_mut().for_each(|object| restore(object, &resource_version));
         let resources = resources(&objects);
+        objects.iter_mut().for_each(|object| restore(object, &resource_version, &resources));
         let mut listed: BTreeSet<String> = coverage.listed.into_keys().collect();
         let namespaces = (!coverage.namespaces.is_empty()).then(|| {
             let seen = objects.iter().filter_map(|object| object["metadata"]["namespace"].as_str().map(str::to_owned));

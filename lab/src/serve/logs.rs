@@ -1,5 +1,5 @@
-//! What a container wrote, as far as it was recorded. The recording keeps the words and not the runtime's times: lines are
-//! timed by what stands in them, where they have a time.
+//! What a container wrote, as far as it was recorded. Where the runtime's times were kept with the lines they are used; else
+//! lines are timed by what stands in them.
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
@@ -23,14 +23,20 @@ pub(super) fn answer(cluster: &Cluster, ask: &Ask, pod: &Value) -> Answer {
     if previous && status["lastState"]["terminated"].is_null() {
         return bad_request(format!("previous terminated container \"{container}\" in pod \"{name}\" not found"));
     }
-    match cluster.log(namespace, name, container, previous) {
+    // Of a container that waits to be started again the last instance is the previous one (kubelet, validateContainerLogStatus).
+    let before = previous && status["state"]["waiting"].is_null();
+    match cluster.log(namespace, name, container, before) {
         Ok(text) => {
             let (text, warning) = cut(text, ask, cluster.now);
             Answer::text(text).warning(warning)
         }
         Err(why) => match status["state"]["waiting"]["reason"].as_str() {
-            Some(reason) if status["restartCount"].as_u64().unwrap_or_default() == 0 => {
-                let words = if reason.contains("Image") { "trying and failing to pull image" } else { reason };
+            Some(reason) if status["lastState"]["terminated"].is_null() => {
+                let words = match reason {
+                    "ErrImagePull" => "image can't be pulled",
+                    "ImagePullBackOff" => "trying and failing to pull image",
+                    reason => reason,
+                };
                 bad_request(format!("container \"{container}\" in pod \"{name}\" is waiting to start: {words}"))
             }
             _ => failure(404, "NotFound", format!("container \"{container}\" in pod \"{name}\": {why}"), Value::Null),
@@ -79,12 +85,17 @@ fn cut(text: &str, ask: &Ask, now: Timestamp) -> (String, Option<String>) {
         now.checked_sub(SignedDuration::from_secs(seconds)).ok()
     });
     let stamped = ask.says("timestamps");
+    let kept = text.lines().all(|line| stamp(line).is_some());
     let mut last = None;
     let mut untimed = false;
     let mut lines: Vec<String> = Vec::new();
     for line in text.lines() {
+        let (own, line) = match stamp(line).filter(|_| kept) {
+            Some((time, line)) => (Some(time), line),
+            None => (time(line), line),
+        };
         // A line without a time of its own belongs to the one before it.
-        last = time(line).or(last);
+        last = own.or(last);
         untimed |= last.is_none();
         if since.zip(last).is_some_and(|(since, last): (Timestamp, Timestamp)| last < since) {
             continue;
@@ -105,6 +116,12 @@ fn cut(text: &str, ask: &Ask, now: Timestamp) -> (String, Option<String>) {
     let warning = (untimed && (since.is_some() || stamped))
         .then(|| "lines without a time of their own: the recording has no other, so they are all shown".to_owned());
     (text, warning)
+}
+
+/// The time that the runtime put before a line, to the nanosecond (`kubectl logs --timestamps`), and the line.
+fn stamp(line: &str) -> Option<(Timestamp, &str)> {
+    let (time, rest) = line.split_at_checked("2026-01-01T00:00:00.000000000Z".len())?;
+    Some((time.parse().ok()?, rest.strip_prefix(' ').or(rest.is_empty().then_some(""))?))
 }
 
 /// The time that stands in a line: at its beginning, or as `time`, `ts` or `timestamp` of a JSON object.
@@ -137,6 +154,17 @@ mod tests {
         assert_eq!(shown(&[("sinceSeconds", "20")]), "{\"time\":\"2026-01-01T00:00:50Z\",\"m\":2}\n  at main\n");
         assert_eq!(shown(&[("limitBytes", "3")]), "{\"t");
         assert!(shown(&[("timestamps", "true")]).ends_with("\n2026-01-01T00:00:50.000000000Z   at main\n"));
+    }
+
+    #[test]
+    fn the_runtimes_own_times_are_shown_when_asked_for() {
+        let log = "2026-01-01T00:00:00.000000001Z one\n2026-01-01T00:00:50.000000002Z two\n";
+        let shown = |stamped: &str| {
+            let query = [("timestamps".to_owned(), stamped.to_owned())].into();
+            cut(log, &Ask { query, ..Ask::default() }, Timestamp::UNIX_EPOCH).0
+        };
+        assert_eq!(shown("false"), "one\ntwo\n");
+        assert_eq!(shown("true"), log);
     }
 
     #[test]

@@ -11,8 +11,9 @@ use std::{
 use axum::{
     Router,
     body::{Body as HttpBody, Bytes, to_bytes},
-    extract::{Query, Request, State},
+    extract::{Path, Query, Request, State},
     http::{HeaderMap, Response, StatusCode, header},
+    routing::any,
 };
 use futures::{StreamExt, stream};
 use jiff::Timestamp;
@@ -68,7 +69,7 @@ pub(super) async fn serve(
     stop: oneshot::Receiver<()>,
 ) -> std::io::Result<()> {
     let listener = tokio::net::TcpListener::from_std(listener)?;
-    let router = Router::new().fallback(answer).with_state(Arc::new(Shared { cluster, asked }));
+    let router = Router::new().route("/{*path}", any(answer)).with_state(Arc::new(Shared { cluster, asked }));
     tokio::select! {
         served = axum::serve(listener, router) => served,
         // The sender goes with its owner; connections that are open end with the runtime.
@@ -78,6 +79,7 @@ pub(super) async fn serve(
 
 async fn answer(
     State(shared): State<Arc<Shared>>,
+    Path(path): Path<String>,
     Query(query): Query<BTreeMap<String, String>>,
     request: Request,
 ) -> Response<HttpBody> {
@@ -98,7 +100,7 @@ async fn answer(
     };
     let ask = Ask {
         method: parts.method.to_string(),
-        path: parts.uri.path().to_owned(),
+        path: format!("/{path}"),
         query,
         form: form(text(header::ACCEPT)),
         body: body.to_vec(),

@@ -35,9 +35,9 @@ fn binding(object: &Value, now: Timestamp) -> Vec<Value> {
     let role = &object["roleRef"];
     let of = |kind: &str| -> Value {
         let subjects = list(&object["subjects"]).filter(|subject| subject["kind"] == kind);
-        let named = subjects.map(|subject| match subject["namespace"].as_str().filter(|_| kind == "ServiceAccount") {
-            Some(namespace) => format!("{namespace}/{}", or(&subject["name"], "")),
-            None => or(&subject["name"], "").to_owned(),
+        let named = subjects.map(|subject| match (kind, or(&subject["name"], "")) {
+            ("ServiceAccount", name) => format!("{}/{name}", or(&subject["namespace"], "")),
+            (_, name) => name.to_owned(),
         });
         named.collect::<Vec<_>>().join(", ").into()
     };
