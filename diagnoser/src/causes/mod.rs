@@ -43,6 +43,7 @@ mod gateway_route_wrong_backend;
 mod health_check_misconfigured;
 mod host_cpu_saturated;
 mod host_out_of_memory;
+mod host_port_conflict;
 mod image_pull_secret_missing;
 mod image_registry_unreachable;
 mod image_tag_missing;
@@ -96,6 +97,7 @@ mod node_pod_route_wrong;
 mod node_selector_unmatched;
 mod node_services;
 mod node_taint_not_tolerated;
+mod obstacles;
 mod own_config;
 mod pod_affinity_unsatisfiable;
 mod pod_anti_affinity_unsatisfiable;
@@ -152,8 +154,10 @@ mod ssh_wrong_user;
 mod storage_class_missing;
 mod stuck;
 mod together;
+mod topology_spread_unsatisfiable;
 mod volume_claim_missing;
 mod volume_claim_unmatched;
+mod volume_node_affinity_conflict;
 mod volume_permission_denied;
 mod ways;
 pub use reference::{Reference, reference, references};
@@ -200,6 +204,7 @@ pub fn all() -> &'static [&'static dyn Cause] {
         &health_check_misconfigured::HealthCheckMisconfigured,
         &host_cpu_saturated::HostCpuSaturated,
         &host_out_of_memory::HostOutOfMemory,
+        &host_port_conflict::HostPortConflict,
         &image_pull_secret_missing::ImagePullSecretMissing,
         &image_registry_unreachable::ImageRegistryUnreachable,
         &image_tag_missing::ImageTagMissing,
@@ -279,8 +284,10 @@ pub fn all() -> &'static [&'static dyn Cause] {
         &ssh_wrong_bastion::SshWrongBastion,
         &ssh_wrong_user::SshWrongUser,
         &storage_class_missing::StorageClassMissing,
+        &topology_spread_unsatisfiable::TopologySpreadUnsatisfiable,
         &volume_claim_missing::VolumeClaimMissing,
         &volume_claim_unmatched::VolumeClaimUnmatched,
+        &volume_node_affinity_conflict::VolumeNodeAffinityConflict,
         &volume_permission_denied::VolumePermissionDenied,
     ]
 }

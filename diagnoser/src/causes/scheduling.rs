@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::{
     Lack,
     neighbours::{self, Against},
+    obstacles::{self, Obstacle},
 };
 use crate::{
     evidence::{Citation, Fact, Object, Quantity},
@@ -29,6 +30,8 @@ pub(super) struct Fit<'e> {
     pub short: Vec<String>,
     /// Which of the pod's own required rules about other pods keeps it away.
     pub neighbours: Option<Against>,
+    /// What else there keeps it away.
+    pub obstacle: Option<Obstacle>,
 }
 
 /// At which filter the last node is lost.
@@ -44,6 +47,12 @@ pub(super) enum Stage {
     Apart,
     /// It wants to be beside pods that are on none of them.
     Beside,
+    /// The ports of their own that it wants are taken on those that have enough.
+    Ports,
+    /// Its volume cannot be had there.
+    Volume,
+    /// Its kind would not be spread as evenly as it wants.
+    Spread,
     /// A node that would do is not ready: that is the node's fault.
     NotReady,
     /// Some node passes: something else holds the pod up.
@@ -104,7 +113,8 @@ pub(super) fn place<'e>(model: &Model<'e>, pod: &'e Object) -> Option<Result<Pla
         return Some(Err(vec![Lack::objects("nodes", None, "their labels were not collected".to_owned())]));
     }
     let said = said(model, pod);
-    let stage = agreed(stage(&fits), said.as_ref().map(|(text, _)| *text));
+    let (lost, text) = (stage(&fits), said.as_ref().map(|(text, _)| *text));
+    let stage = text.and_then(|text| obstacles::told(pod, lost, text)).unwrap_or_else(|| agreed(lost, text));
     Some(Ok(Placement { fits, said, stage }))
 }
 
@@ -116,7 +126,7 @@ fn stage(fits: &[Fit<'_>]) -> Stage {
     });
     if matching.is_empty() {
         Stage::Selector
-    } else if open.iter().any(|fit| fit.short.is_empty() && fit.neighbours.is_none()) {
+    } else if open.iter().any(|fit| fit.short.is_empty() && fit.neighbours.is_none() && fit.obstacle.is_none()) {
         Stage::Elsewhere
     } else if not_ready {
         Stage::NotReady
@@ -124,14 +134,14 @@ fn stage(fits: &[Fit<'_>]) -> Stage {
         Stage::Taints
     } else {
         // The rules about other pods are looked at last.
-        let last = open.iter().filter(|fit| fit.short.is_empty()).filter_map(|fit| fit.neighbours.as_ref());
-        let kinds: Vec<bool> = last.map(Against::is_apart).collect();
-        match kinds.first() {
-            None => Stage::Resources,
-            Some(true) if kinds.iter().all(|apart| *apart) => Stage::Apart,
-            Some(false) if kinds.iter().all(|apart| !*apart) => Stage::Beside,
-            Some(_) => Stage::Elsewhere,
-        }
+        let last = open.iter().filter(|fit| fit.short.is_empty());
+        let mut kinds = last.map(|fit| match (&fit.obstacle, &fit.neighbours) {
+            (Some(obstacle), _) => obstacle.stage(),
+            (None, Some(against)) if against.is_apart() => Stage::Apart,
+            (None, _) => Stage::Beside,
+        });
+        let first = kinds.next().unwrap_or(Stage::Resources);
+        if kinds.all(|kind| kind == first) { first } else { Stage::Elsewhere }
     }
 }
 
@@ -191,6 +201,7 @@ fn fit<'e>(model: &Model<'e>, pod: &Object, node: &'e Object) -> Fit<'e> {
         taints,
         short: short(model, pod, node),
         neighbours: neighbours::against(model, pod, node),
+        obstacle: obstacles::of(model, pod, node),
     }
 }
 
@@ -205,7 +216,7 @@ fn tolerates(toleration: &Value, taint: &Value) -> bool {
 }
 
 /// Whether a node has what the pod's node selector and required node affinity ask for.
-fn selected(pod: &Object, node: &Object) -> bool {
+pub(super) fn selected(pod: &Object, node: &Object) -> bool {
     let labels = node.labels();
     let asked = pod.map("/spec/nodeSelector").iter().all(|(key, value)| labels.get(key) == Some(value));
     let required =
@@ -215,7 +226,7 @@ fn selected(pod: &Object, node: &Object) -> bool {
 }
 
 /// Whether a term matches: all of its expressions and fields. One without any matches nothing.
-fn matches(term: &Value, node: &Object, labels: &BTreeMap<&str, &str>) -> bool {
+pub(super) fn matches(term: &Value, node: &Object, labels: &BTreeMap<&str, &str>) -> bool {
     let list = |key: &str| term[key].as_array().map_or(&[][..], Vec::as_slice);
     let (expressions, fields) = (list("matchExpressions"), list("matchFields"));
     let name = BTreeMap::from([("metadata.name", node.name())]);
