@@ -18,7 +18,8 @@
 //! kubernetes.io, Debug Running Pods; core/v1 ContainerStateTerminated.
 
 use super::{
-    Case, Cause, Finding, State, container_command_invalid, containers, containers::Ended, lookups, rollout, space,
+    Case, Cause, Finding, State, container_command_invalid, containers, containers::Ended, heap_limit_exceeded,
+    image_architecture_mismatch, lookups, rollout, space,
 };
 use crate::{
     evidence::{Citation, LogFile, Object},
@@ -61,6 +62,9 @@ fn one(model: &Model<'_>, workload: &Subject, pod: &Object, end: &Ended<'_>) -> 
     if let Some(because) = container_command_invalid::never_ran(model, end) {
         return State::excluded("it never ran", vec![because]);
     }
+    if let Some(said) = image_architecture_mismatch::format_error(model, end) {
+        return State::excluded("it never ran", vec![said]);
+    }
     if end.reason != "Error" && !end.reason.is_empty() {
         return State::excluded(format!("it did not end by itself: {}", end.reason), cited);
     }
@@ -81,6 +85,9 @@ fn one(model: &Model<'_>, workload: &Subject, pod: &Object, end: &Ended<'_>) -> 
     let ended = logs.iter().max_by_key(|log| log.file.ends_with(".previous.txt"));
     if let Some(words) = ended.and_then(|log| log.last_line_within(LAST, blames_another)) {
         return State::excluded("it ends because of something it needs, and not by its own fault", vec![words]);
+    }
+    if let Some(words) = ended.and_then(|log| log.last_line_within(LAST, heap_limit_exceeded::tells)) {
+        return State::excluded("the memory of its runtime was used up", vec![words]);
     }
     let last = ended.and_then(last_words);
     let otherwise = format!("Correct what {workload} complains about as it ends");

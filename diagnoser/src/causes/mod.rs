@@ -1,5 +1,7 @@
 //! One cause, one file. The list is sorted by id; tests check order, completeness and that every cause has its reference.
 
+mod admission_webhook_denied;
+mod admission_webhook_unavailable;
 mod application_crash;
 mod application_error;
 mod application_rejects_connection;
@@ -42,8 +44,12 @@ mod flows;
 mod gateway_route_wrong_backend;
 mod health_check_misconfigured;
 mod host_cpu_saturated;
+mod heap_limit_exceeded;
 mod host_out_of_memory;
 mod host_port_conflict;
+mod image_architecture_mismatch;
+mod image_name_invalid;
+mod image_pull_policy_never;
 mod image_pull_secret_missing;
 mod image_registry_unreachable;
 mod image_tag_missing;
@@ -64,6 +70,7 @@ mod kube_scheduler_down;
 mod kubelet_probe_manners;
 mod kubelet_probes;
 mod kubelet_stopped;
+mod limit_range_violated;
 mod link_congestion;
 mod listen_loopback_only;
 mod listen_wrong_port;
@@ -103,6 +110,7 @@ mod pod_affinity_unsatisfiable;
 mod pod_anti_affinity_unsatisfiable;
 mod pod_dns_policy;
 mod pod_network_delay;
+mod pod_security_violated;
 mod policies;
 mod ports;
 mod postgres;
@@ -111,8 +119,10 @@ mod postgres_connection_limit;
 mod postgres_hba;
 mod postgres_lock_wait;
 mod postgres_wrong_password;
+mod priority_class_missing;
 mod process_not_listening;
 mod pulls;
+mod quota_requires_resources;
 mod quotas;
 mod rate_limited;
 mod rbac_forbidden;
@@ -121,6 +131,7 @@ mod readiness_probe_wrong_port;
 mod readiness_probe_wrong_protocol;
 mod readiness_probe_wrong_timing;
 mod reference;
+mod refusals;
 mod replica_failing;
 mod replica_slow;
 mod replicas;
@@ -129,8 +140,11 @@ mod resolver_wrong_server;
 mod resource_quota_exceeded;
 mod response_header_too_large;
 mod rollout;
+mod root_filesystem_read_only;
 mod route_fault;
 mod route_missing;
+mod run_as_non_root_violated;
+mod runtime_class_missing;
 mod scaled_to_zero;
 mod scheduling;
 mod secret_missing;
@@ -155,8 +169,10 @@ mod storage_class_missing;
 mod stuck;
 mod together;
 mod topology_spread_unsatisfiable;
+mod volume_attached_elsewhere;
 mod volume_claim_missing;
 mod volume_claim_unmatched;
+mod volume_mount_failed;
 mod volume_node_affinity_conflict;
 mod volume_permission_denied;
 mod ways;
@@ -172,6 +188,8 @@ use crate::{
 /// Every cause the diagnoser knows, sorted by id.
 pub fn all() -> &'static [&'static dyn Cause] {
     &[
+        &admission_webhook_denied::AdmissionWebhookDenied,
+        &admission_webhook_unavailable::AdmissionWebhookUnavailable,
         &application_crash::ApplicationCrash,
         &application_error::ApplicationError,
         &application_rejects_connection::ApplicationRejectsConnection,
@@ -203,8 +221,12 @@ pub fn all() -> &'static [&'static dyn Cause] {
         &gateway_route_wrong_backend::GatewayRouteWrongBackend,
         &health_check_misconfigured::HealthCheckMisconfigured,
         &host_cpu_saturated::HostCpuSaturated,
+        &heap_limit_exceeded::HeapLimitExceeded,
         &host_out_of_memory::HostOutOfMemory,
         &host_port_conflict::HostPortConflict,
+        &image_architecture_mismatch::ImageArchitectureMismatch,
+        &image_name_invalid::ImageNameInvalid,
+        &image_pull_policy_never::ImagePullPolicyNever,
         &image_pull_secret_missing::ImagePullSecretMissing,
         &image_registry_unreachable::ImageRegistryUnreachable,
         &image_tag_missing::ImageTagMissing,
@@ -222,6 +244,7 @@ pub fn all() -> &'static [&'static dyn Cause] {
         &kube_proxy_down::KubeProxyDown,
         &kube_scheduler_down::KubeSchedulerDown,
         &kubelet_stopped::KubeletStopped,
+        &limit_range_violated::LimitRangeViolated,
         &link_congestion::LinkCongestion,
         &listen_loopback_only::ListenLoopbackOnly,
         &listen_wrong_port::ListenWrongPort,
@@ -250,11 +273,14 @@ pub fn all() -> &'static [&'static dyn Cause] {
         &pod_anti_affinity_unsatisfiable::PodAntiAffinityUnsatisfiable,
         &pod_dns_policy::PodDnsPolicy,
         &pod_network_delay::PodNetworkDelay,
+        &pod_security_violated::PodSecurityViolated,
         &postgres_access_rule::PostgresAccessRule,
         &postgres_connection_limit::PostgresConnectionLimit,
         &postgres_lock_wait::PostgresLockWait,
         &postgres_wrong_password::PostgresWrongPassword,
+        &priority_class_missing::PriorityClassMissing,
         &process_not_listening::ProcessNotListening,
+        &quota_requires_resources::QuotaRequiresResources,
         &rate_limited::RateLimited,
         &rbac_forbidden::RbacForbidden,
         &readiness_probe_wrong_path::ReadinessProbeWrongPath,
@@ -267,7 +293,10 @@ pub fn all() -> &'static [&'static dyn Cause] {
         &resolver_wrong_server::ResolverWrongServer,
         &resource_quota_exceeded::ResourceQuotaExceeded,
         &response_header_too_large::ResponseHeaderTooLarge,
+        &root_filesystem_read_only::RootFilesystemReadOnly,
         &route_missing::RouteMissing,
+        &run_as_non_root_violated::RunAsNonRootViolated,
+        &runtime_class_missing::RuntimeClassMissing,
         &scaled_to_zero::ScaledToZero,
         &secret_missing::SecretMissing,
         &server_idle_timeout::ServerIdleTimeout,
@@ -285,8 +314,10 @@ pub fn all() -> &'static [&'static dyn Cause] {
         &ssh_wrong_user::SshWrongUser,
         &storage_class_missing::StorageClassMissing,
         &topology_spread_unsatisfiable::TopologySpreadUnsatisfiable,
+        &volume_attached_elsewhere::VolumeAttachedElsewhere,
         &volume_claim_missing::VolumeClaimMissing,
         &volume_claim_unmatched::VolumeClaimUnmatched,
+        &volume_mount_failed::VolumeMountFailed,
         &volume_node_affinity_conflict::VolumeNodeAffinityConflict,
         &volume_permission_denied::VolumePermissionDenied,
     ]

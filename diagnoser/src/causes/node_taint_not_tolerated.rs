@@ -83,11 +83,20 @@ fn tolerated_before(model: &Model<'_>, owner: &Subject) -> bool {
         .is_some_and(|earlier| earlier.changed().iter().any(|field| field.starts_with("/spec/tolerations")))
 }
 
-/// The one node that is barred, where it is one.
+/// Whether nodes are open that would take a pod did it not ask for others: then its wish meets nodes that are closed to it, and
+/// whoever wished can wish otherwise.
+fn has_elsewhere(placement: &Placement<'_>) -> bool {
+    placement.fits.iter().any(|fit| {
+        let free = fit.neighbours.is_none() && fit.obstacle.is_none();
+        !fit.matches && fit.taints.is_empty() && fit.short.is_empty() && free
+    })
+}
+
+/// The one node that is barred, where it is one and there is no other.
 fn node<'e>(model: &Model<'e>, owner: &Subject, pod: &'e Object) -> Option<(&'e Object, Vec<(usize, String)>)> {
     let Some(Ok(placement)) = scheduling::place(model, pod) else { return None };
     match &barred(&placement)[..] {
-        [one] if !tolerated_before(model, owner) => Some((one.node, one.taints.clone())),
+        [one] if !tolerated_before(model, owner) && !has_elsewhere(&placement) => Some((one.node, one.taints.clone())),
         _ => None,
     }
 }
@@ -109,7 +118,7 @@ fn fix(model: &Model<'_>, owner: &Subject, pod: &Object) -> Fix {
     Fix { summary, patch: patch.collect() }
 }
 
-/// The cause sits in the node that is barred where it is one, else in the workload.
+/// The cause sits in the node that is barred where it is the only one that there is for the pods, else in the workload.
 fn seat(model: &Model<'_>, mut finding: Finding) -> Finding {
     let pod = finding.effects.first().and_then(|(pod, _)| model.object(pod));
     if let Some((node, _)) = pod.and_then(|pod| node(model, &finding.subject, pod)) {
@@ -123,7 +132,7 @@ mod tests {
     use crate::sketch::check;
 
     const WORLD: &str = r#"object Node n1  metadata.labels.zone=b  status.allocatable.cpu="2"
-             object Node n2  metadata.labels.zone=c  status.allocatable.cpu="2"
+             object Node n2  metadata.labels.zone=c  status.allocatable.cpu="2"  spec.taints[0].key=own  spec.taints[0].effect=NoSchedule
              object Node n3  metadata.labels.zone=b  status.allocatable.cpu="2"
              set node/n3  spec.taints[0].key=node-role.kubernetes.io/control-plane  spec.taints[0].effect=NoSchedule
              deployment a/s  app=s
@@ -156,6 +165,11 @@ mod tests {
              object Node n4  metadata.labels.zone=b  status.allocatable.cpu=\"2\"  spec.taints[0].key=gpu  spec.taints[0].effect=NoExecute
              => node-taint-not-tolerated deployment/a/s"
         ));
+    }
+
+    #[test]
+    fn holds_in_the_workload_where_it_asks_for_the_closed_node_and_others_are_open() {
+        check(&format!("{WORLD}\nset node/n2  spec.taints=null\n{TAINT}\n=> node-taint-not-tolerated deployment/a/s"));
     }
 
     #[test]

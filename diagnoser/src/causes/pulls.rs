@@ -24,6 +24,8 @@ pub(super) enum Failure {
     Unreachable,
     /// The registry, or whoever gives out its tokens, wants to know who asks, or does not let those have it who do.
     Refused,
+    /// The registry has it, and not for the node's kind of machine.
+    Platform,
     /// Anything else: certificates, a mirror that forbids, a registry in trouble.
     Other,
 }
@@ -86,6 +88,7 @@ pub(super) fn because(failure: Failure) -> &'static str {
         Failure::Absent => "the registry answered, and has no such image",
         Failure::Unreachable => "the registry could not be asked",
         Failure::Refused => "the registry answered, and does not let this one have it",
+        Failure::Platform => "the registry has the image, for other kinds of machine",
         Failure::Other => "the pull failed for another reason",
     }
 }
@@ -167,7 +170,9 @@ fn classify(message: &str, image: &str) -> Option<Failure> {
         "access denied",
         "denied:",
     ];
-    if any(&NO_ANSWER) {
+    if any(&["no match for platform", "no matching manifest for"]) {
+        Some(Failure::Platform)
+    } else if any(&NO_ANSWER) {
         Some(Failure::Unreachable)
     } else if any(&REFUSED) {
         Some(Failure::Refused)

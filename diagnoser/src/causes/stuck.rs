@@ -66,6 +66,13 @@ pub(super) fn not_listed(resource: &str, says: impl Into<String>) -> Citation {
     Citation::new("coverage.json", format!("/listed/{resource}"), says)
 }
 
+/// What is said of a pod of which a container waits for this reason, or in these words; words that were spoken of none are left
+/// to others.
+pub(super) fn waits_for(pod: &Object, wanted: impl Fn(&str, &str) -> bool) -> Option<Look> {
+    let (place, name, reason, message) = waiting(pod).find(|(_, _, reason, message)| wanted(reason, message))?;
+    Some(Look::Yes(vec![pod.cite(&place, format!("{name} waits: {reason} {message}").trim())]))
+}
+
 /// The state of each container that waits: where it stands, the reason, and the message.
 pub(super) fn waiting(pod: &Object) -> impl Iterator<Item = (String, &str, &str, &str)> {
     ["initContainerStatuses", "containerStatuses"].into_iter().flat_map(move |list| {
