@@ -5,6 +5,7 @@
 //! wrong, for whom), [`narrowing`] (which requests fail and which do not), [`causes`] (one cause, one file), `propagation` (what a cause would produce), `choice` (the smallest
 //! set that explains all), [`investigation`] (asking for more; the whole method), [`diagnosis`] (the answer).
 
+mod attempts;
 pub mod causes;
 pub mod choice;
 pub mod connections;

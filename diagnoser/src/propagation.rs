@@ -80,6 +80,15 @@ impl Mode {
             Observation::NoInodes => self == Self::NoInodes,
             Observation::Killed => self == Self::Killed,
             Observation::RefusedInWords => matches!(self, Self::Errors | Self::Rejects | Self::RelaysErrors),
+            Observation::FailsInWords => matches!(
+                self,
+                Self::Errors
+                    | Self::Rejects
+                    | Self::RelaysErrors
+                    | Self::RelaysRefused
+                    | Self::RelaysSilent
+                    | Self::RelaysEmpty
+            ),
             Observation::NodeDown => self == Self::Down,
             Observation::NoEndpoints => self == Self::Empty,
             Observation::Slow(_) => self == Self::Slow,

@@ -86,7 +86,7 @@ fn told(model: &Model<'_>, pod: &Object) -> Option<Citation> {
 }
 
 /// The runtime's words for an execve(2) that failed: it names the program after `exec:`.
-fn says_no_program(message: &str) -> bool {
+pub(super) fn says_no_program(message: &str) -> bool {
     let why = ["executable file not found", "no such file or directory", "permission denied", "is a directory"];
     message.contains("exec: ") && why.iter().any(|why| message.contains(why))
 }

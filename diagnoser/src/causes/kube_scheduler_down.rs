@@ -111,7 +111,7 @@ mod tests {
         check(&format!(
             "{WORLD}\n{unit}\nevent pod/a/s-1  FailedScheduling  0/2 nodes are available: 2 node(s) had no time.\n=> unknown"
         ));
-        check(&format!("{WORLD}\nset pod/a/s-1  spec.schedulerName=own\n=> unknown"));
+        check(&format!("{WORLD}\nset pod/a/s-1  spec.schedulerName=own\n=> scheduler-name-unknown deployment/a/s"));
     }
 
     #[test]

@@ -228,6 +228,35 @@ impl<'e> KubeletProbe<'e> {
         alone.then(|| earlier.cite(&field, "the last rollout changed this probe, and nothing of the process"))
     }
 
+    /// The port that everything else about the container speaks of: it declares it, and the other probe, which has not been seen
+    /// to fail, or a Service asks there.
+    fn meant(&self, model: &Model<'_>, port: u16) -> Option<(u16, Vec<Citation>)> {
+        let declared = self.declared();
+        let place = format!("/spec/containers/{}", self.container);
+        let other = if self.field == "readinessProbe" { "livenessProbe" } else { "readinessProbe" };
+        let others = of(self.pod, other).into_iter().filter(|probe| probe.container == self.container);
+        let asked = others.filter(|probe| probe.failure(model).is_none()).find_map(|probe| {
+            let asked = probe.port().filter(|asked| *asked != port && declared.contains(asked))?;
+            Some((asked, self.pod.cite(&format!("{place}/{other}"), probe.says())))
+        });
+        let service = || {
+            let dependents = model.dependents(self.pod.subject()).iter();
+            let services = dependents.filter(|(_, relation)| *relation == crate::model::Relation::ForwardsTo);
+            services.filter_map(|(service, _)| model.object(service)).find_map(|service| {
+                let ports = service.list("/spec/ports").iter().enumerate();
+                let mut targets = ports.filter_map(|(i, port)| {
+                    Some((i, u16::try_from(port["targetPort"].as_u64().or(port["port"].as_u64())?).ok()?))
+                });
+                let (i, target) = targets.find(|(_, target)| *target != port && declared.contains(target))?;
+                Some((target, service.cite(&format!("/spec/ports/{i}"), format!("forwards to {target}"))))
+            })
+        };
+        let (instead, cited) = asked.or_else(service)?;
+        let declares =
+            self.pod.cite(&format!("{place}/ports"), format!("the container declares {instead}, not {port}"));
+        Some((instead, vec![declares, cited]))
+    }
+
     /// Whether anybody can answer on the port it asks.
     pub fn door(&self, model: &Model<'_>) -> Door {
         if self.names_no_port() {
@@ -271,6 +300,9 @@ impl<'e> KubeletProbe<'e> {
         }
         if let Some(cited) = self.alone_is_new(model) {
             return Door::Shut(vec![cited], None);
+        }
+        if let Some((instead, cited)) = self.meant(model, port) {
+            return Door::Shut(cited, Some(instead));
         }
         let lack =
             |why: &str| Door::Unknown(service_port_mismatch::lack_sockets(model, self.pod, why).into_iter().collect());

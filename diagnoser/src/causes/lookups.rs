@@ -3,28 +3,13 @@
 use std::collections::BTreeSet;
 
 use super::Lack;
+pub(super) use crate::attempts::tells_of_names as tells;
 use crate::{
     evidence::{Citation, Object, Outcome, ProbeKind, Target},
     model::{Model, is_down},
     propagation::Mode,
     subject::Subject,
 };
-
-/// What resolvers and those who call them say when a name has no address: glibc and musl (gai_strerror), Go (net.DNSError),
-/// Java (java.net), Node.js (dns), libpq, nginx, curl.
-const WORDS: [&str; 11] = [
-    "Name or service not known",
-    "Temporary failure in name resolution",
-    "Name does not resolve",
-    "no such host",
-    "server misbehaving",
-    "UnknownHostException",
-    "ENOTFOUND",
-    "EAI_AGAIN",
-    "could not translate host name",
-    "host not found in upstream",
-    "Could not resolve host",
-];
 
 /// How many of the last lines of a log are looked at: what was over long ago says nothing.
 const LINES: usize = 200;
@@ -93,12 +78,6 @@ pub(super) fn failed(model: &Model<'_>, pod: &Subject) -> Vec<Failed> {
 /// Whether an error speaks of a name that has no address.
 pub(super) fn is_of_names(error: &str) -> bool {
     error.split([':', ' ']).next() == Some("dns") || tells(error)
-}
-
-/// Whether a text tells of a look-up that failed; Go names the server that did not answer: `lookup x on 10.0.0.1:53: ...`.
-pub(super) fn tells(text: &str) -> bool {
-    let asked = text.split_once("lookup ").is_some_and(|(_, rest)| rest.contains(" on ") && rest.contains(":53: "));
-    asked || WORDS.iter().any(|words| text.contains(words))
 }
 
 /// Whether a pod's own records say that requests fail, and of none that it is for a name.

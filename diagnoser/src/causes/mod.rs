@@ -5,6 +5,7 @@ mod admission_webhook_unavailable;
 mod application_crash;
 mod application_error;
 mod application_rejects_connection;
+mod asked_ports;
 mod asymmetric_routing;
 mod body_limits;
 mod claims;
@@ -43,15 +44,17 @@ mod firewall_reject;
 mod flows;
 mod gateway_route_wrong_backend;
 mod health_check_misconfigured;
-mod host_cpu_saturated;
 mod heap_limit_exceeded;
+mod host_cpu_saturated;
 mod host_out_of_memory;
 mod host_port_conflict;
 mod image_architecture_mismatch;
 mod image_name_invalid;
 mod image_pull_policy_never;
+mod image_pull_rate_limited;
 mod image_pull_secret_missing;
 mod image_registry_unreachable;
+mod image_registry_untrusted;
 mod image_tag_missing;
 mod ingress_class_missing;
 mod ingress_host_mismatch;
@@ -104,8 +107,10 @@ mod node_pod_route_wrong;
 mod node_selector_unmatched;
 mod node_services;
 mod node_taint_not_tolerated;
+mod node_under_pressure;
 mod obstacles;
 mod own_config;
+mod places;
 mod pod_affinity_unsatisfiable;
 mod pod_anti_affinity_unsatisfiable;
 mod pod_dns_policy;
@@ -120,6 +125,7 @@ mod postgres_hba;
 mod postgres_lock_wait;
 mod postgres_wrong_password;
 mod priority_class_missing;
+mod probe_command_invalid;
 mod process_not_listening;
 mod pulls;
 mod quota_requires_resources;
@@ -146,6 +152,7 @@ mod route_missing;
 mod run_as_non_root_violated;
 mod runtime_class_missing;
 mod scaled_to_zero;
+mod scheduler_name_unknown;
 mod scheduling;
 mod secret_missing;
 mod served;
@@ -154,6 +161,8 @@ mod service_account_missing;
 mod service_name_wrong;
 mod service_named_port_missing;
 mod service_port_mismatch;
+mod service_port_missing;
+mod service_protocol_mismatch;
 mod service_selector_mismatch;
 mod settings;
 mod slow_database_query;
@@ -169,6 +178,7 @@ mod storage_class_missing;
 mod stuck;
 mod together;
 mod topology_spread_unsatisfiable;
+mod upstream_port_wrong;
 mod volume_attached_elsewhere;
 mod volume_claim_missing;
 mod volume_claim_unmatched;
@@ -220,15 +230,17 @@ pub fn all() -> &'static [&'static dyn Cause] {
         &firewall_reject::FirewallReject,
         &gateway_route_wrong_backend::GatewayRouteWrongBackend,
         &health_check_misconfigured::HealthCheckMisconfigured,
-        &host_cpu_saturated::HostCpuSaturated,
         &heap_limit_exceeded::HeapLimitExceeded,
+        &host_cpu_saturated::HostCpuSaturated,
         &host_out_of_memory::HostOutOfMemory,
         &host_port_conflict::HostPortConflict,
         &image_architecture_mismatch::ImageArchitectureMismatch,
         &image_name_invalid::ImageNameInvalid,
         &image_pull_policy_never::ImagePullPolicyNever,
+        &image_pull_rate_limited::ImagePullRateLimited,
         &image_pull_secret_missing::ImagePullSecretMissing,
         &image_registry_unreachable::ImageRegistryUnreachable,
+        &image_registry_untrusted::ImageRegistryUntrusted,
         &image_tag_missing::ImageTagMissing,
         &ingress_class_missing::IngressClassMissing,
         &ingress_host_mismatch::IngressHostMismatch,
@@ -269,6 +281,7 @@ pub fn all() -> &'static [&'static dyn Cause] {
         &node_pod_route_wrong::NodePodRouteWrong,
         &node_selector_unmatched::NodeSelectorUnmatched,
         &node_taint_not_tolerated::NodeTaintNotTolerated,
+        &node_under_pressure::NodeUnderPressure,
         &pod_affinity_unsatisfiable::PodAffinityUnsatisfiable,
         &pod_anti_affinity_unsatisfiable::PodAntiAffinityUnsatisfiable,
         &pod_dns_policy::PodDnsPolicy,
@@ -279,6 +292,7 @@ pub fn all() -> &'static [&'static dyn Cause] {
         &postgres_lock_wait::PostgresLockWait,
         &postgres_wrong_password::PostgresWrongPassword,
         &priority_class_missing::PriorityClassMissing,
+        &probe_command_invalid::ProbeCommandInvalid,
         &process_not_listening::ProcessNotListening,
         &quota_requires_resources::QuotaRequiresResources,
         &rate_limited::RateLimited,
@@ -298,12 +312,15 @@ pub fn all() -> &'static [&'static dyn Cause] {
         &run_as_non_root_violated::RunAsNonRootViolated,
         &runtime_class_missing::RuntimeClassMissing,
         &scaled_to_zero::ScaledToZero,
+        &scheduler_name_unknown::SchedulerNameUnknown,
         &secret_missing::SecretMissing,
         &server_idle_timeout::ServerIdleTimeout,
         &service_account_missing::ServiceAccountMissing,
         &service_name_wrong::ServiceNameWrong,
         &service_named_port_missing::ServiceNamedPortMissing,
         &service_port_mismatch::ServicePortMismatch,
+        &service_port_missing::ServicePortMissing,
+        &service_protocol_mismatch::ServiceProtocolMismatch,
         &service_selector_mismatch::ServiceSelectorMismatch,
         &slow_database_query::SlowDatabaseQuery,
         &slow_upstream::SlowUpstream,
@@ -314,6 +331,7 @@ pub fn all() -> &'static [&'static dyn Cause] {
         &ssh_wrong_user::SshWrongUser,
         &storage_class_missing::StorageClassMissing,
         &topology_spread_unsatisfiable::TopologySpreadUnsatisfiable,
+        &upstream_port_wrong::UpstreamPortWrong,
         &volume_attached_elsewhere::VolumeAttachedElsewhere,
         &volume_claim_missing::VolumeClaimMissing,
         &volume_claim_unmatched::VolumeClaimUnmatched,

@@ -84,19 +84,24 @@ fn tolerated_before(model: &Model<'_>, owner: &Subject) -> bool {
 }
 
 /// Whether nodes are open that would take a pod did it not ask for others: then its wish meets nodes that are closed to it, and
-/// whoever wished can wish otherwise.
-fn has_elsewhere(placement: &Placement<'_>) -> bool {
-    placement.fits.iter().any(|fit| {
-        let free = fit.neighbours.is_none() && fit.obstacle.is_none();
-        !fit.matches && fit.taints.is_empty() && fit.short.is_empty() && free
-    })
+/// whoever wished can wish otherwise. A wish that is older than the template was granted before: then the node is what changed.
+fn has_elsewhere(model: &Model<'_>, owner: &Subject, placement: &Placement<'_>) -> bool {
+    let wishes = |field: &String| field.starts_with("/spec/nodeSelector") || field.starts_with("/spec/affinity");
+    let granted = rollout::previous(model, owner).is_some_and(|earlier| !earlier.changed().iter().any(wishes));
+    !granted
+        && placement.fits.iter().any(|fit| {
+            let free = fit.neighbours.is_none() && fit.obstacle.is_none();
+            !fit.matches && fit.taints.is_empty() && fit.short.is_empty() && free
+        })
 }
 
 /// The one node that is barred, where it is one and there is no other.
 fn node<'e>(model: &Model<'e>, owner: &Subject, pod: &'e Object) -> Option<(&'e Object, Vec<(usize, String)>)> {
     let Some(Ok(placement)) = scheduling::place(model, pod) else { return None };
     match &barred(&placement)[..] {
-        [one] if !tolerated_before(model, owner) && !has_elsewhere(&placement) => Some((one.node, one.taints.clone())),
+        [one] if !tolerated_before(model, owner) && !has_elsewhere(model, owner, &placement) => {
+            Some((one.node, one.taints.clone()))
+        }
         _ => None,
     }
 }
@@ -170,6 +175,11 @@ mod tests {
     #[test]
     fn holds_in_the_workload_where_it_asks_for_the_closed_node_and_others_are_open() {
         check(&format!("{WORLD}\nset node/n2  spec.taints=null\n{TAINT}\n=> node-taint-not-tolerated deployment/a/s"));
+        // It asked for it before as well, and was given it.
+        let before = "earlier deployment/a/s 1  spec.containers[0].image=x:1";
+        check(&format!(
+            "{WORLD}\nset node/n2  spec.taints=null\n{TAINT}\n{before}\n=> node-taint-not-tolerated node/n1"
+        ));
     }
 
     #[test]

@@ -26,7 +26,11 @@ pub(super) enum Failure {
     Refused,
     /// The registry has it, and not for the node's kind of machine.
     Platform,
-    /// Anything else: certificates, a mirror that forbids, a registry in trouble.
+    /// The registry gives no more for now.
+    RateLimited,
+    /// Its certificate is not trusted, or it has none.
+    Untrusted,
+    /// Anything else: a mirror that forbids, a registry in trouble.
     Other,
 }
 
@@ -88,6 +92,8 @@ pub(super) fn because(failure: Failure) -> &'static str {
         Failure::Absent => "the registry answered, and has no such image",
         Failure::Unreachable => "the registry could not be asked",
         Failure::Refused => "the registry answered, and does not let this one have it",
+        Failure::RateLimited => "the registry answered, and gives no more for now",
+        Failure::Untrusted => "the registry's certificate is not trusted",
         Failure::Platform => "the registry has the image, for other kinds of machine",
         Failure::Other => "the pull failed for another reason",
     }
@@ -172,6 +178,10 @@ fn classify(message: &str, image: &str) -> Option<Failure> {
     ];
     if any(&["no match for platform", "no matching manifest for"]) {
         Some(Failure::Platform)
+    } else if any(&["429 too many requests", "toomanyrequests"]) {
+        Some(Failure::RateLimited)
+    } else if any(&["x509: ", "server gave http response to https client", "certificate verify failed"]) {
+        Some(Failure::Untrusted)
     } else if any(&NO_ANSWER) {
         Some(Failure::Unreachable)
     } else if any(&REFUSED) {

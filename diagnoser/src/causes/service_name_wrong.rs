@@ -21,11 +21,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::{Case, Cause, Finding, Lack, State, lookups, rollout};
+use super::{
+    Case, Cause, Finding, Lack, State, lookups,
+    places::{self, Place},
+    rollout,
+};
 use crate::{
     diagnosis::{Change, Fix},
     evidence::{Citation, Fact, Object},
-    model::{Model, addresses_in, settings},
+    model::{Model, addresses_in},
     subject::Subject,
 };
 
@@ -53,7 +57,7 @@ fn examine(model: &Model<'_>, workload: &Subject) -> Vec<Finding> {
     let pods: Vec<&Object> = model.pods_of(workload).collect();
     let Some(&pod) = pods.first() else { return vec![] };
     let failed: Vec<lookups::Failed> = pods.iter().flat_map(|pod| lookups::failed(model, pod.subject())).collect();
-    let places = places(model, pod);
+    let places = places::of(model, pod);
     let mut names: BTreeSet<String> = failed.iter().filter_map(|failed| failed.name().map(str::to_owned)).collect();
     names.extend(places.iter().map(|place| place.host.clone()));
     let finding = |name: String| {
@@ -116,86 +120,6 @@ impl Wrong<'_> {
     fn cited(&self) -> Vec<Citation> {
         self.places.iter().take(2).map(|place| place.cited.clone()).collect()
     }
-}
-
-/// A place of a setting that names a host, in the object one would change: the workload, or a ConfigMap it reads.
-struct Place {
-    object: Subject,
-    path: String,
-    text: String,
-    host: String,
-    cited: Citation,
-}
-
-impl Place {
-    fn change(&self, wrong: &str, right: &str) -> Change {
-        let part = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
-        let mut mended = String::new();
-        let mut rest = self.text.as_str();
-        while let Some(at) = rest.find(wrong) {
-            let (before, after) = (&rest[..at], &rest[at + wrong.len()..]);
-            let whole = !before.ends_with(part) && !after.starts_with(part);
-            mended.push_str(before);
-            mended.push_str(if whole { right } else { wrong });
-            rest = after;
-        }
-        mended.push_str(rest);
-        Change::Set {
-            object: self.object.clone(),
-            path: self.path.clone(),
-            from: self.text.clone().into(),
-            to: mended.into(),
-        }
-    }
-}
-
-/// Every place where the settings of a pod name a host.
-fn places(model: &Model<'_>, pod: &Object) -> Vec<Place> {
-    let workload = model.workload_of(pod.subject());
-    let template = model.object(&workload).filter(|workload| workload.get("/spec/template").is_some());
-    let mut found = Vec::new();
-    for (pointer, text) in settings(pod, "/spec") {
-        // What the template has is what one changes; a pod that has an owner is made from one, collected or not.
-        let path = format!("/spec/template{pointer}");
-        let in_template = template.map_or(workload != *pod.subject(), |template| template.text(&path) == Some(text));
-        let (object, path) =
-            if in_template { (workload.clone(), path) } else { (pod.subject().clone(), pointer.clone()) };
-        add(&object, &path, text, &pod.cite(&pointer, text), &mut found);
-    }
-    for name in config_maps(pod) {
-        let subject = Subject::namespaced("configmap", pod.namespace(), name);
-        let Some(object) = model.object(&subject) else { continue };
-        for (key, text) in object.map("/data") {
-            let path = format!("/data/{}", key.replace('~', "~0").replace('/', "~1"));
-            let said: String = text.chars().take(100).collect();
-            add(&subject, &path, text, &object.cite(&path, said), &mut found);
-        }
-    }
-    found
-}
-
-fn add(object: &Subject, path: &str, text: &str, cited: &Citation, found: &mut Vec<Place>) {
-    let hosts: BTreeSet<&str> =
-        addresses_in(text).map(|address| address.rsplit_once(':').map_or(address, |(host, _)| host)).collect();
-    // A setting that is a bare name and nothing else may be one of a host too.
-    let bare = (!text.contains(|c: char| c.is_whitespace() || "/:=,".contains(c)) && !text.is_empty()).then_some(text);
-    for host in hosts.into_iter().chain(bare) {
-        let (object, path, text) = (object.clone(), path.to_owned(), text.to_owned());
-        found.push(Place { object, path, text, host: host.to_owned(), cited: cited.clone() });
-    }
-}
-
-/// The ConfigMaps whose values a pod gets as its environment or as files.
-fn config_maps(pod: &Object) -> BTreeSet<&str> {
-    let containers = pod.list("/spec/containers").iter();
-    let of_containers = containers.flat_map(|container| {
-        let all = container["envFrom"].as_array().into_iter().flatten().map(|from| &from["configMapRef"]["name"]);
-        let one =
-            container["env"].as_array().into_iter().flatten().map(|env| &env["valueFrom"]["configMapKeyRef"]["name"]);
-        all.chain(one)
-    });
-    let volumes = pod.list("/spec/volumes").iter().map(|volume| &volume["configMap"]["name"]);
-    of_containers.chain(volumes).filter_map(Value::as_str).collect()
 }
 
 /// The namespace and name of the Service that a host name stands for in the cluster's DNS; `None` for names of the outside.

@@ -40,6 +40,8 @@ pub enum Observation {
     Status(u16, Option<f64>),
     /// The one that was asked answered, in words of its own protocol, that it will not.
     RefusedInWords,
+    /// A program tells that what it asks others for fails.
+    FailsInWords,
     /// A service of a machine that should run and does not.
     UnitDown,
     /// A file system without space.
@@ -120,6 +122,9 @@ pub fn symptoms(model: &Model<'_>) -> Vec<Symptom> {
     }
     if all.is_empty() {
         all = late::raised(model);
+    }
+    if all.is_empty() {
+        all = told::in_vain(model);
     }
     all
 }

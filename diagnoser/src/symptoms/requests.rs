@@ -204,6 +204,7 @@ pub(crate) fn words(seen: Observation) -> String {
         Observation::Status(status, None) => status.to_string(),
         Observation::Failed(outcome) => outcome.to_string(),
         Observation::RefusedInWords => "refused in words".to_owned(),
+        Observation::FailsInWords => "fails by its own words".to_owned(),
         Observation::UnitDown => "does not run".to_owned(),
         Observation::NoSpace => "no space left".to_owned(),
         Observation::NoInodes => "no inodes left".to_owned(),

@@ -3,19 +3,56 @@
 
 use super::{Observation, Symptom};
 use crate::{
+    attempts,
     drivers::{self, Told},
-    model::{Model, is_down},
+    evidence::{Citation, Object},
+    model::{Model, addresses_in, is_down, settings},
 };
 
 /// One symptom for each pod that tells.
 pub(super) fn symptoms(model: &Model<'_>) -> Vec<Symptom> {
+    let turned_down = |pod: &Object| drivers::last(model, pod.subject(), Told::ReadOnly);
+    let says = "tells that its writes are turned down";
+    telling(model, Observation::RefusedInWords, says, turned_down)
+}
+
+/// Pods that run and tell again and again of attempts in vain: at an address that their own settings name or that is one of a
+/// Service; or at what the API server forbids them. It counts only where nobody else suffers: who starts tries in vain for a while.
+pub(super) fn in_vain(model: &Model<'_>) -> Vec<Symptom> {
+    let tells = |pod: &Object| {
+        let named: Vec<&str> = settings(pod, "/spec").into_iter().flat_map(|(_, text)| addresses_in(text)).collect();
+        let hosts: Vec<&str> =
+            named.iter().map(|named| named.rsplit_once(':').map_or(*named, |(host, _)| host)).collect();
+        let is_a_service = |word: &str| {
+            word.contains([':', '.']) && model.resolve(word, Some(pod.namespace())).is_some_and(|to| to.is("service"))
+        };
+        let own = |word: &str| named.contains(&word) || hosts.contains(&word) || is_a_service(word);
+        attempts::of_pod(model, pod.subject(), own).or_else(|| forbidden(model, pod))
+    };
+    telling(model, Observation::FailsInWords, "tells that what it needs fails", tells)
+}
+
+/// The API server's word that a pod's account may not do something, in its log (apiserver, `responsewriters.Forbidden`).
+fn forbidden(model: &Model<'_>, pod: &Object) -> Option<Citation> {
+    const ACCOUNT: &str = "system:serviceaccount:";
+    let refused =
+        |line: &str| line.contains("is forbidden: User ") && line.contains(ACCOUNT) && line.contains(" cannot ");
+    model.evidence.logs.of(pod.subject()).iter().find_map(|log| log.last_line_within(200, refused))
+}
+
+fn telling(
+    model: &Model<'_>,
+    seen: Observation,
+    says: &str,
+    tells: impl Fn(&Object) -> Option<Citation>,
+) -> Vec<Symptom> {
     let pods = model.evidence.objects.of_kind("pod").filter(|pod| !is_down(pod));
-    let told = pods.filter_map(|pod| Some((pod, drivers::last(model, pod.subject(), Told::ReadOnly)?)));
+    let told = pods.filter_map(|pod| Some((pod, tells(pod)?)));
     let symptoms = told.enumerate().map(|(index, (pod, line))| Symptom {
         id: format!("told-{}", index + 1),
         subject: pod.subject().clone(),
-        seen: Observation::RefusedInWords,
-        says: format!("{} tells that its writes are turned down", pod.subject()),
+        seen,
+        says: format!("{} {says}", pod.subject()),
         since: None,
         evidence: vec![line],
         scope: model.closure([pod.subject().clone()], |_, _| true),

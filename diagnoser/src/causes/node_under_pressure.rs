@@ -1,0 +1,110 @@
+//! A node has run short of memory, disk or process ids: it takes no new pods and throws out those it has.
+//!
+//! # What it looks like
+//! Pods are Evicted (`The node was low on resource: ...`), or stay Pending as the scheduler says `had untolerated taint
+//! {node.kubernetes.io/disk-pressure: }`; the node is Ready all the while.
+//!
+//! # Confirm by hand
+//! `kubectl describe node NODE` shows the condition MemoryPressure, DiskPressure or PIDPressure; on the node df, free, and what
+//! uses it.
+//!
+//! # Fix
+//! Free what is short (images, logs, the pod that uses most), or move pods away; requests and limits of ephemeral storage and
+//! memory keep it from coming back.
+//!
+//! # Who acts
+//! Whoever runs the nodes.
+//!
+//! # Source
+//! kubernetes.io, Node-pressure Eviction; Taints and Tolerations, "Taint Nodes by Condition".
+
+use super::{
+    Case, Cause, Finding, State,
+    scheduling::{self, Stage},
+};
+use crate::{diagnosis::Fix, evidence::Object, model::Model, model::is_down, propagation::Mode};
+
+/// See the module's comment.
+pub struct NodeUnderPressure;
+
+impl Cause for NodeUnderPressure {
+    fn id(&self) -> &'static str {
+        "node-under-pressure"
+    }
+
+    fn source(&self) -> &'static str {
+        include_str!("node_under_pressure.rs")
+    }
+
+    fn examine(&self, case: &Case<'_, '_>) -> Vec<Finding> {
+        let model = case.model;
+        let pods: Vec<&Object> = model.evidence.objects.of_kind("pod").collect();
+        let nodes = model.evidence.objects.of_kind("node");
+        nodes.filter_map(|node| examine(model, node, &pods)).collect()
+    }
+}
+
+const CONDITIONS: [(&str, &str); 3] = [
+    ("MemoryPressure", "node.kubernetes.io/memory-pressure"),
+    ("DiskPressure", "node.kubernetes.io/disk-pressure"),
+    ("PIDPressure", "node.kubernetes.io/pid-pressure"),
+];
+
+fn examine(model: &Model<'_>, node: &Object, pods: &[&Object]) -> Option<Finding> {
+    let conditions = node.list("/status/conditions");
+    let (at, taint) = CONDITIONS.iter().find_map(|(kind, taint)| {
+        let at = conditions.iter().position(|condition| condition["type"] == *kind && condition["status"] == "True")?;
+        Some((at, *taint))
+    })?;
+    let evicted =
+        |pod: &Object| pod.text("/status/reason") == Some("Evicted") && pod.text("/spec/nodeName") == Some(node.name());
+    let kept_out = |pod: &Object| {
+        let Some(Ok(placement)) = scheduling::place(model, pod) else { return false };
+        let mut here = placement.fits.iter().filter(|fit| fit.node.subject() == node.subject());
+        placement.stage == Stage::NotReady && here.any(|fit| fit.taints.iter().any(|(_, key)| key == taint))
+    };
+    let suffering: Vec<&&Object> = pods.iter().filter(|pod| evicted(pod) || is_down(pod) && kept_out(pod)).collect();
+    let first = suffering.first()?;
+    let kind = conditions[at]["type"].as_str().unwrap_or_default();
+    let because = match first.text("/status/message") {
+        Some(message) => first.cite("/status/message", message),
+        None => first.cite("/status/conditions", format!("{} gets no node", first.subject())),
+    };
+    let evidence = vec![node.cite(&format!("/status/conditions/{at}"), format!("{kind} is True")), because];
+    let workloads = suffering.iter().map(|pod| model.workload_of(pod.subject()));
+    let effects = suffering.iter().map(|pod| pod.subject().clone()).chain(workloads).map(|who| (who, Mode::Down));
+    let summary = format!("Free what {} is short of ({kind})", node.subject());
+    let effects = effects.collect();
+    let state = State::holds(evidence, Fix { summary, patch: vec![] });
+    Some(Finding { subject: node.subject().clone(), effects, state })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::sketch::check;
+
+    const WORLD: &str = r#"object Node n1  metadata.labels.host=n1  status.allocatable.cpu="2"
+         deployment a/s  app=s
+         pod a/s-1  app=s  creating  owner deployment/a/s
+         set pod/a/s-1  spec.nodeName=null  status.containerStatuses=null"#;
+    const PRESSURE: &str = "set node/n1  spec.taints[0].key=node.kubernetes.io/disk-pressure  spec.taints[0].effect=NoSchedule  status.conditions[0].type=DiskPressure  status.conditions[0].status=True";
+    const SAYS: &str = "event pod/a/s-1  FailedScheduling  0/1 nodes are available: 1 node(s) had untolerated taint {node.kubernetes.io/disk-pressure: }.";
+
+    #[test]
+    fn holds_for_pods_that_get_no_node() {
+        check(&format!("{WORLD}\n{PRESSURE}\n{SAYS}\n=> node-under-pressure node/n1"));
+    }
+
+    #[test]
+    fn twin_a_taint_that_somebody_wished() {
+        let wished = PRESSURE.replace("node.kubernetes.io/disk-pressure", "gpu").replace("=True", "=False");
+        let says = SAYS.replace("node.kubernetes.io/disk-pressure: ", "gpu: ");
+        check(&format!("{WORLD}\n{wished}\n{says}\n=> node-taint-not-tolerated node/n1"));
+    }
+
+    #[test]
+    fn twin_the_pressure_is_over_and_unknown_without_nodes() {
+        check(&format!("{WORLD}\n{}\n{SAYS}\n=> unknown", PRESSURE.replace("=True", "=False")));
+        check(&format!("{WORLD}\n{PRESSURE}\n{SAYS}\nmissed nodes forbidden\n=> unknown lacks nodes"));
+    }
+}
