@@ -9,11 +9,12 @@
 //! | Python | `[Errno 111] Connection refused`, `HTTPConnectionPool(host='db', port=80)`, `Error 111 connecting to db:6379` |
 //! | Node.js | `connect ECONNREFUSED 10.0.0.9:6379`, `getaddrinfo ENOTFOUND db` |
 //! | .NET | `Connection refused (db:80)`, `UnableToConnect on db:6379` |
+//! | load balancers | `No servers available for service: db`, `no healthy upstream` |
 //! | Rust | `tcp connect error: Connection refused (os error 111)` with the URL before it |
 
 use crate::{
-    drivers::Told,
-    evidence::{Citation, LogFile},
+    drivers,
+    evidence::{Citation, LogFile, Object},
     model::Model,
     subject::Subject,
 };
@@ -40,12 +41,26 @@ pub(crate) fn tells_of_names(text: &str) -> bool {
     asked || OF_NAMES.iter().any(|words| text.contains(words))
 }
 
+/// Words of those who choose among several servers and have none (Spring Cloud LoadBalancer, Ribbon, Dubbo, Envoy, nginx), and of
+/// clients that put errno in words of their own.
+const OF_OTHERS: [&str; 9] = [
+    "unabletoconnect",
+    "no route to host",
+    "name resolver error",
+    "no servers available",
+    "no instances available",
+    "does not have available server",
+    "no provider available",
+    "no healthy upstream",
+    "no live upstreams",
+];
+
 /// Whether a line tells of an attempt that came to nothing.
 pub(crate) fn tells(line: &str) -> bool {
-    let lower = || line.to_ascii_lowercase();
-    Told::of(line) == Some(Told::NoConnection)
+    let lower = line.to_ascii_lowercase();
+    drivers::tells_of_no_connection(&lower)
         || tells_of_names(line)
-        || ["unabletoconnect", "no route to host", "name resolver error"].iter().any(|words| lower().contains(words))
+        || OF_OTHERS.iter().any(|words| lower.contains(words))
         || line.contains("Connection to ") && line.contains(" refused")
 }
 
@@ -53,6 +68,29 @@ pub(crate) fn tells(line: &str) -> bool {
 pub(crate) fn addresses(line: &str) -> impl Iterator<Item = &str> {
     let part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | ':');
     line.split(move |c| !part(c)).map(|word| word.trim_matches(['.', ':'])).filter(|word| !word.is_empty())
+}
+
+/// The Service that a word means to a pod; not its own.
+pub(crate) fn service(model: &Model<'_>, pod: &Object, word: &str) -> Option<Subject> {
+    let to = (word.len() > 3).then(|| model.resolve(word, Some(pod.namespace())))??;
+    let own = || model.object(&to).is_some_and(|service| pod.is_selected(&service.map("/spec/selector")));
+    (to.is("service") && !own()).then_some(to)
+}
+
+/// The Services that a pod tells of having asked in vain, again and again.
+pub(crate) fn services(model: &Model<'_>, pod: &Object) -> Vec<(Subject, Citation)> {
+    let mut found: Vec<(Subject, Citation)> = Vec::new();
+    for log in model.evidence.logs.of(pod.subject()) {
+        let lines = log.text.lines().rev().take(LINES).filter(|line| tells(line));
+        let named: std::collections::BTreeSet<Subject> =
+            lines.flat_map(addresses).filter_map(|word| service(model, pod, word)).collect();
+        for to in named {
+            if let Some(cited) = in_vain(log, |word| service(model, pod, word).as_ref() == Some(&to)) {
+                found.push((to, cited));
+            }
+        }
+    }
+    found
 }
 
 /// How many of the last lines of a log are looked at: what was over long ago says nothing.

@@ -18,6 +18,7 @@ use crate::{
 const MEDIAN: [&str; 4] = ["p50latency", "p50_latency", "latency_p50", "p50"];
 const TAIL: [&str; 8] =
     ["p90latency", "p95latency", "p99latency", "p90_latency", "p95_latency", "p99_latency", "latency_p90", "p90"];
+const THROTTLED: [&str; 3] = ["cpu_cfs", "cpu_throttled", "cfs_throttled"];
 const RATE: [&str; 3] = ["rps", "qps", "requests"];
 
 /// Late is so many times what it was, and by so many milliseconds.
@@ -40,6 +41,10 @@ pub(crate) struct Measured<'e> {
     pub tail: Option<Rise>,
     /// Where it rose less sharply, but clearly.
     pub slower: Option<Rise>,
+    /// Where it became late by a little, which is something only together with why it would.
+    pub strained: Option<Rise>,
+    /// Where the time that it was throttled rose, in seconds a second.
+    pub throttled: Option<Rise>,
     /// The row from which nothing was served any more.
     pub stopped: Option<usize>,
     /// Whether what it served before took much the same time each.
@@ -100,6 +105,29 @@ impl Measured<'_> {
         self.cite_tail(model)
     }
 
+    /// What shows that it is late by a little.
+    pub fn cite_strained(&self, model: &Model<'_>) -> Option<Citation> {
+        let metrics = &model.evidence.metrics;
+        let rise = self.strained?;
+        let says =
+            format!("{} from {:.0} ms to {:.0} ms at {}", self.name, rise.before, rise.since, metrics.time(rise.row));
+        Some(metrics.cite(self.name, self.tail_metric, rise.row, says))
+    }
+
+    /// What shows that it is throttled.
+    pub fn cite_throttled(&self, model: &Model<'_>) -> Option<Citation> {
+        let metrics = &model.evidence.metrics;
+        let rise = self.throttled?;
+        let says = format!(
+            "{} throttled for {:.2} s a second, {:.2} before, from {}",
+            self.name,
+            rise.since,
+            rise.before,
+            metrics.time(rise.row)
+        );
+        Some(metrics.cite(self.name, metric(model, self.name, &THROTTLED)?, rise.row, says))
+    }
+
     /// What shows that its slowest tenth is late.
     pub fn cite_tail(&self, model: &Model<'_>) -> Option<Citation> {
         let metrics = &model.evidence.metrics;
@@ -150,6 +178,9 @@ pub(crate) fn measured<'e>(model: &Model<'e>) -> Vec<Measured<'e>> {
             median: rise,
             tail: slow,
             slower: tail.rise(3.0, 500.0).or_else(|| median.rise(3.0, 500.0)),
+            strained: tail.rise(2.0, 20.0),
+            throttled: metric(model, name, &THROTTLED)
+                .and_then(|metric| metrics.of(name, metric)?.rise_from_zero(3.0, 0.2)),
             stopped: metric(model, name, &RATE).and_then(|rate| metrics.of(name, rate)?.stop()),
             calls: BTreeSet::new(),
             median_metric,
@@ -170,6 +201,26 @@ pub(crate) fn measured<'e>(model: &Model<'e>) -> Vec<Measured<'e>> {
         measured.calls = calls;
     }
     found
+}
+
+/// The nodes whose processors came to be nearly used up, in percent or as a share.
+pub(crate) fn saturated(model: &Model<'_>) -> Vec<String> {
+    let nodes = model.evidence.objects.of_kind("node").map(|node| node.name().to_owned());
+    nodes.filter(|node| busy_node(model, node).is_some()).collect()
+}
+
+fn busy_node(model: &Model<'_>, node: &str) -> Option<Rise> {
+    let cpu = model.evidence.metrics.of(node, "cpu")?;
+    let whole = if cpu.values.iter().flatten().any(|value| *value > 1.0) { 100.0 } else { 1.0 };
+    cpu.rise(1.3, 0.2 * whole).filter(|rise| rise.since > 0.85 * whole)
+}
+
+/// What shows that a node's processors are used up.
+pub(crate) fn cite_saturated(model: &Model<'_>, node: &str) -> Option<Citation> {
+    let rise = busy_node(model, node)?;
+    let metrics = &model.evidence.metrics;
+    let says = format!("CPU of {node} from {:.2} to {:.2} at {}", rise.before, rise.since, metrics.time(rise.row));
+    Some(metrics.cite(node, "cpu", rise.row, says))
 }
 
 /// A Deployment that others can ask and that was not measured: it could be the one the others wait for. What keeps data is asked

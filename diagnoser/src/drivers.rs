@@ -1,8 +1,8 @@
 //! What clients of databases tell in their logs, in the words of the drivers and of the servers that these pass on. A line
 //! says what became of an attempt; that a cause is at work takes the object it points to as well.
 //!
-//! Source: MySQL, Server Error Message Reference (1045, 1290, 1836) and Connector/J; PostgreSQL, Appendix A (28P01, 28000,
-//! 25006); MongoDB error codes 18 and 10107; Redis, ACL and replication (WRONGPASS, NOAUTH, READONLY); SQL Server 18456, 3906;
+//! Source: MySQL, Server Error Message Reference (1040, 1045, 1203, 1290, 1836) and Connector/J; PostgreSQL, Appendix A (28P01, 28000,
+//! 25006, 53300); MongoDB error codes 18 and 10107; Redis, ACL and replication (WRONGPASS, NOAUTH, READONLY, maxclients); SQL Server 18456, 3906;
 //! RabbitMQ, Access Control (ACCESS_REFUSED); errno(3) as Go, Java, Python, Node.js, .NET and Rust print it.
 
 use crate::{
@@ -18,6 +18,8 @@ pub(crate) enum Told {
     NoConnection,
     /// The server turned the log-in down.
     Denied,
+    /// The server has no connection left for one more.
+    Full,
     /// The server takes no writes.
     ReadOnly,
 }
@@ -56,6 +58,16 @@ const READ_ONLY: [&str; 8] = [
     "because the database is read-only",
 ];
 
+const FULL: [&str; 7] = [
+    "too many connections",
+    "sorry, too many clients already",
+    "remaining connection slots are reserved",
+    "max number of clients reached",
+    "has already more than 'max_user_connections'",
+    "no more connections allowed",
+    "connection refused because too many open connections",
+];
+
 impl Told {
     /// What a line tells, if anything.
     pub fn of(line: &str) -> Option<Self> {
@@ -63,12 +75,19 @@ impl Told {
         let says = |words: &[&str]| words.iter().any(|words| lower.contains(words));
         if says(&READ_ONLY) {
             Some(Self::ReadOnly)
+        } else if says(&FULL) {
+            Some(Self::Full)
         } else if says(&DENIED) {
             Some(Self::Denied)
         } else {
-            says(&NO_CONNECTION).then_some(Self::NoConnection)
+            tells_of_no_connection(&lower).then_some(Self::NoConnection)
         }
     }
+}
+
+/// Whether a line, in lower case, tells that no connection could be made.
+pub(crate) fn tells_of_no_connection(lower: &str) -> bool {
+    NO_CONNECTION.iter().any(|words| lower.contains(words))
 }
 
 /// How many of the last lines of a log are looked at: what was over long ago says nothing, and stack traces are long.
@@ -79,6 +98,9 @@ pub(crate) fn last(model: &Model<'_>, pod: &Subject, told: Told) -> Option<Citat
     // Most logs have nothing of the kind, and that is soon seen.
     let hints: &[&str] = match told {
         Told::ReadOnly => &["ead-only", "ead only", "READONLY", "NotWritable"],
+        Told::Full => {
+            &["oo many", "slots are reserved", "number of clients", "user_connections", "more connections allowed"]
+        }
         Told::NoConnection | Told::Denied => &[""],
     };
     let logs = model.evidence.logs.of(pod).iter().filter(|log| hints.iter().any(|hint| log.text.contains(hint)));
@@ -106,6 +128,11 @@ mod tests {
         assert_eq!(told("Access denied for user 'a'@'10.0.0.1' (using password: YES)"), Some(Told::Denied));
         assert_eq!(told("FATAL: password authentication failed for user \"a\""), Some(Told::Denied));
         assert_eq!(told("ERROR: cannot execute INSERT in a read-only transaction"), Some(Told::ReadOnly));
+        assert_eq!(
+            told("Data source rejected establishment of connection, message: Too many connections"),
+            Some(Told::Full)
+        );
+        assert_eq!(told("FATAL: sorry, too many clients already"), Some(Told::Full));
         assert_eq!(told("started"), None);
         let log = |text: &str| LogFile { file: "x".to_owned(), text: text.to_owned() };
         assert_eq!(denied(&log("Access denied for user 'a'@'10.0.0.1'\nbye")), Some("a"));

@@ -68,8 +68,7 @@ pub async fn sweep(rig: &KindCluster) -> Result<Vec<String>, LabError> {
     }
     let mut left: Vec<Subject> = vec![];
     // Nodes are the cluster's own, and so are definitions, which worlds share.
-    let removable =
-        |kind: &&crate::rigs::Kind| !kind.namespaced && !matches!(kind.kind, "CustomResourceDefinition" | "Node");
+    let removable = |kind: &&Kind| !kind.namespaced && !matches!(kind.kind, "CustomResourceDefinition" | "Node");
     for kind in kinds().filter(removable) {
         let objects = rig.api.list(kind, None, OWNED).await?;
         let names =

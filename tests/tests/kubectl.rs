@@ -201,7 +201,7 @@ fn recordings_read_as_the_live_cluster_did() {
     for name in SCENARIOS {
         let evidence =
             evidence_folder::read(&folder().join("recordings").join(name).join("evidence")).expect("evidence");
-        let (_served, place) = served(&evidence);
+        let (_served, place) = served(&evidence.files);
         let said = Kubectl { config: &place.path().join("config"), cache: &place }.session();
         if env::var_os("UPDATE_KUBECTL").is_some_and(|what| what == "served") {
             fs::write(expected(name), &said).expect("tests/kubectl/ can be written");
@@ -217,7 +217,7 @@ fn recordings_refuse_what_would_change_them() {
     needs_1_34();
     let evidence =
         evidence_folder::read(&folder().join("recordings").join(SCENARIOS[4]).join("evidence")).expect("evidence");
-    let (_served, place) = served(&evidence);
+    let (_served, place) = served(&evidence.files);
     let config = place.path().join("config");
     let kubectl = Kubectl { config: &config, cache: &place };
     let before = kubectl.says(&kubectl.named("get deployment web -n NS -o yaml"));

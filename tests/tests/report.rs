@@ -94,7 +94,7 @@ fn objects() -> Files {
 }
 
 fn view<'a>(diagnosis: &'a Diagnosis, evidence: &'a Files, history: &'a [Stamped]) -> View<'a> {
-    View { notice: "", title: "", diagnosis, evidence, history, judged: None, seconds: 0.04 }
+    View { notice: "", title: "", diagnosis, evidence, origins: None, history, judged: None, seconds: 0.04 }
 }
 
 #[test]

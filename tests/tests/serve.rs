@@ -55,7 +55,7 @@ fn get(served: &Served, path: &str) -> Said {
 }
 
 fn evidence(name: &str) -> Files {
-    evidence_folder::read(&folder().join("recordings").join(name).join("evidence")).expect("evidence")
+    evidence_folder::read(&folder().join("recordings").join(name).join("evidence")).expect("evidence").files
 }
 
 /// A small cluster: a pod of two containers, one that crashed, in one of two namespaces, and what was not collected.

@@ -18,14 +18,17 @@
 //! # Source
 //! MySQL, Server System Variables, `read_only`; errors 1290 and 1836. PostgreSQL, 25006 `read_only_sql_transaction`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use super::{Case, Cause, Finding, Lack, State, databases};
+use super::{
+    Case, Cause, Finding, Lack, State,
+    database_clients::{self, Client},
+};
 use crate::{
     diagnosis::Fix,
-    drivers::{self, Told},
+    drivers::Told,
     evidence::{Citation, Object},
-    model::{Model, Relation},
+    model::Model,
     propagation::Mode,
     subject::Subject,
 };
@@ -47,40 +50,13 @@ impl Cause for DatabaseReadOnly {
     }
 
     fn examine(&self, case: &Case<'_, '_>) -> Vec<Finding> {
-        let model = case.model;
-        let mut told: BTreeMap<Subject, Vec<Client<'_>>> = BTreeMap::new();
-        for pod in model.evidence.objects.of_kind("pod") {
-            let Some(line) = drivers::last(model, pod.subject(), Told::ReadOnly) else { continue };
-            let hosts: BTreeMap<Subject, Citation> =
-                databases::of(model, pod).into_iter().map(|database| (database.service, database.host.cited)).collect();
-            // Of several nobody knows which one answered so.
-            let only = (hosts.len() == 1).then(|| hosts.into_iter().next()).flatten();
-            let Some((service, host)) = only else {
-                told.entry(pod.subject().clone()).or_default().push(Client { pod, line, host: None });
-                continue;
-            };
-            told.entry(service).or_default().push(Client { pod, line, host: Some(host) });
-        }
-        told.into_iter().map(|(service, clients)| examine(model, &service, &clients)).collect()
+        let told = database_clients::telling(case.model, Told::ReadOnly);
+        told.iter().map(|(service, clients)| examine(case.model, service, clients)).collect()
     }
 }
 
-/// A pod that was turned down.
-struct Client<'e> {
-    pod: &'e Object,
-    line: Citation,
-    host: Option<Citation>,
-}
-
 fn examine(model: &Model<'_>, service: &Subject, clients: &[Client<'_>]) -> Finding {
-    // By its pods, for what tells a leader from its followers is often a label that no template has.
-    let behind: BTreeSet<Subject> = model
-        .dependencies(service)
-        .iter()
-        .filter(|edge| edge.relation == Relation::ForwardsTo)
-        .map(|edge| if edge.to.is("pod") { model.workload_of(&edge.to) } else { edge.to.clone() })
-        .collect();
-    let subject = behind.first().filter(|_| behind.len() == 1).unwrap_or(service).clone();
+    let subject = database_clients::behind(model, service);
     let mut effects = vec![(subject.clone(), Mode::Errors)];
     effects.extend(clients.iter().map(|client| (client.pod.subject().clone(), Mode::RelaysErrors)));
     Finding { state: state(model, service, clients), subject, effects }

@@ -21,8 +21,11 @@ mod container_runtime_stopped;
 mod containers;
 mod control_plane;
 mod corefile;
+mod cpu_throttled;
 mod cron_job_interference;
 mod cut_off;
+mod database_clients;
+mod database_connections_exhausted;
 mod database_credentials_wrong;
 mod database_port_wrong;
 mod database_read_only;
@@ -101,6 +104,7 @@ mod network_policy_denies_egress;
 mod network_policy_denies_ingress;
 mod network_policy_wrong_port;
 mod nginx;
+mod node_cpu_saturated;
 mod node_firewall_drop;
 mod node_network_delay;
 mod node_pod_route_wrong;
@@ -213,7 +217,9 @@ pub fn all() -> &'static [&'static dyn Cause] {
         &container_command_invalid::ContainerCommandInvalid,
         &container_port_conflict::ContainerPortConflict,
         &container_runtime_stopped::ContainerRuntimeStopped,
+        &cpu_throttled::CpuThrottled,
         &cron_job_interference::CronJobInterference,
+        &database_connections_exhausted::DatabaseConnectionsExhausted,
         &database_credentials_wrong::DatabaseCredentialsWrong,
         &database_port_wrong::DatabasePortWrong,
         &database_read_only::DatabaseReadOnly,
@@ -276,6 +282,7 @@ pub fn all() -> &'static [&'static dyn Cause] {
         &network_policy_denies_egress::NetworkPolicyDeniesEgress,
         &network_policy_denies_ingress::NetworkPolicyDeniesIngress,
         &network_policy_wrong_port::NetworkPolicyWrongPort,
+        &node_cpu_saturated::NodeCpuSaturated,
         &node_firewall_drop::NodeFirewallDrop,
         &node_network_delay::NodeNetworkDelay,
         &node_pod_route_wrong::NodePodRouteWrong,

@@ -51,7 +51,9 @@ impl Cause for NodeNetworkDelay {
         for part in &parts {
             let Part::Node(node) = *part else { continue };
             let subject = model.evidence.machine(node);
-            let state = if fit == Fit::Called && parts.len() == 1 {
+            let state = if let Some(cited) = delays::cite_saturated(model, node) {
+                State::excluded("it has no processor left", vec![cited])
+            } else if fit == Fit::Called && parts.len() == 1 {
                 match (pod_network_delay::told_to_wait(model), delays::unmeasured(model, &all)) {
                     (None, Some(other)) => State::Undecided(vec![pod_network_delay::lack_measurements(other)]),
                     (Some(fault), _) => State::excluded("the mesh is told to hold requests up", vec![fault]),

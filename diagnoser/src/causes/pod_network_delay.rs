@@ -77,7 +77,7 @@ impl Cause for PodNetworkDelay {
 
 /// All who became late, with the one from whom it comes.
 pub(super) fn effects(all: &[Measured<'_>], from: &Subject) -> Vec<(Subject, Mode)> {
-    let late = all.iter().filter(|measured| measured.onset().is_some());
+    let late = all.iter().filter(|measured| measured.onset().is_some() || measured.strained.is_some());
     let late = late.flat_map(|measured| [measured.subject().clone(), measured.workload.clone()]);
     std::iter::once(from.clone()).chain(late).map(|subject| (subject, Mode::Slow)).collect()
 }
@@ -129,6 +129,10 @@ fn state(model: &Model<'_>, all: &[Measured<'_>], at: usize) -> State {
     let late = &all[at];
     if let Some(busy) = busy(model, late) {
         return State::excluded("it is busier than before, or throttled", vec![busy]);
+    }
+    let node = delays::saturated(model).into_iter().find(|node| late.nodes.contains(node.as_str()));
+    if let Some(cited) = node.and_then(|node| delays::cite_saturated(model, &node)) {
+        return State::excluded("its node has no processor left", vec![cited]);
     }
     if let Some(fault) = told_to_wait(model) {
         return State::excluded("the mesh is told to hold requests up", vec![fault]);

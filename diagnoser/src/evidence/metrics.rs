@@ -113,9 +113,18 @@ impl Series {
     /// Where it rose to `times` of what it was before, and by at least `least`, for some rows at least. Zero counts as nothing
     /// measured: no request, no duration.
     pub fn rise(&self, times: f64, least: f64) -> Option<Rise> {
+        self.rise_from(times, least, |value| value > 0.0)
+    }
+
+    /// The same of what may well be zero, as the time that something was throttled.
+    pub fn rise_from_zero(&self, times: f64, least: f64) -> Option<Rise> {
+        self.rise_from(times, least, |_| true)
+    }
+
+    fn rise_from(&self, times: f64, least: f64, counts: impl Fn(f64) -> bool) -> Option<Rise> {
         let above = |row: usize, limit: f64| self.values.get(row).copied().flatten().is_some_and(|value| value > limit);
         for row in 3..self.values.len() {
-            let before: Vec<f64> = self.within(0..row).into_iter().filter(|value| *value > 0.0).collect();
+            let before: Vec<f64> = self.within(0..row).into_iter().filter(|value| counts(*value)).collect();
             if before.len() < 3 {
                 continue;
             }

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{Edge, Machines, Model, Relation, address::Addresses, dns, workload};
 use crate::{
-    connections,
+    attempts, connections,
     evidence::{Citation, Evidence, Object, Outcome, ProbeKind, Target, selects},
     policy::{self, Direction},
     subject::Subject,
@@ -41,6 +41,7 @@ pub(super) fn build(evidence: &Evidence) -> Model<'_> {
     }
     model.add_names();
     model.add_connections();
+    model.add_attempts();
     model.add_resolvers();
     model.connections = connections::of(&model);
     model.add_machines();
@@ -174,6 +175,16 @@ impl Model<'_> {
                 if let Some(target) = self.resolve(address, None) {
                     self.add(&Subject::global("name", &name), &target, Relation::RoutesTo, probe.cite(index));
                 }
+            }
+        }
+    }
+
+    /// Whom pods tell of having asked in vain.
+    fn add_attempts(&mut self) {
+        let evidence = self.evidence;
+        for pod in evidence.objects.of_kind("pod") {
+            for (service, cited) in attempts::services(self, pod) {
+                self.add(pod.subject(), &service, Relation::ConnectsTo, cited);
             }
         }
     }

@@ -12,12 +12,16 @@ use crate::{
 /// One symptom for each workload whose requests became late.
 pub(super) fn measured(model: &Model<'_>) -> Vec<Symptom> {
     let mut found = Vec::new();
+    let busy = delays::saturated(model);
     for measured in delays::measured(model) {
-        let rise = measured.median.or(measured.tail).or(measured.slower);
+        // By a little counts where there is a reason for it.
+        let reason = measured.throttled.is_some() || busy.iter().any(|node| measured.nodes.contains(node.as_str()));
+        let little = measured.strained.filter(|_| reason);
+        let rise = measured.median.or(measured.tail).or(measured.slower).or(little);
         if rise.is_none() && measured.stopped.is_none() {
             continue;
         }
-        let Some(cited) = measured.cite(model) else { continue };
+        let Some(cited) = measured.cite(model).or_else(|| measured.cite_strained(model)) else { continue };
         found.push(Symptom {
             user: measured.is_late(),
             ..symptom(

@@ -122,9 +122,7 @@ pub fn symptoms(model: &Model<'_>) -> Vec<Symptom> {
     }
     if all.is_empty() {
         all = late::raised(model);
-    }
-    if all.is_empty() {
-        all = told::in_vain(model);
+        all.extend(told::in_vain(model));
     }
     all
 }

@@ -1,5 +1,5 @@
-//! Pods that run and whose logs tell that the database they write to turns every write down. Nothing restarts and no probe fails;
-//! it is said nowhere else.
+//! Pods that run and whose logs tell that what they need fails: a database that turns every write down or has no connection left,
+//! another that is not reached, an API server that forbids. Nothing restarts and no probe fails; it is said nowhere else.
 
 use super::{Observation, Symptom};
 use crate::{
@@ -13,20 +13,26 @@ use crate::{
 pub(super) fn symptoms(model: &Model<'_>) -> Vec<Symptom> {
     let turned_down = |pod: &Object| drivers::last(model, pod.subject(), Told::ReadOnly);
     let says = "tells that its writes are turned down";
-    telling(model, Observation::RefusedInWords, says, turned_down)
+    let full = |pod: &Object| drivers::last(model, pod.subject(), Told::Full);
+    let mut all = telling(model, Observation::RefusedInWords, says, turned_down);
+    all.extend(telling(model, Observation::RefusedInWords, "tells that its database has no connection left", full));
+    number(all)
 }
 
 /// Pods that run and tell again and again of attempts in vain: at an address that their own settings name or that is one of a
-/// Service; or at what the API server forbids them. It counts only where nobody else suffers: who starts tries in vain for a while.
+/// Service; or at what the API server forbids them. It counts only where nobody else suffers, for who starts tries in vain for a while,
+/// and where no requests are on record, which tell it themselves or that it does not matter.
 pub(super) fn in_vain(model: &Model<'_>) -> Vec<Symptom> {
+    if !model.evidence.traffic.is_empty() {
+        return vec![];
+    }
     let tells = |pod: &Object| {
         let named: Vec<&str> = settings(pod, "/spec").into_iter().flat_map(|(_, text)| addresses_in(text)).collect();
         let hosts: Vec<&str> =
             named.iter().map(|named| named.rsplit_once(':').map_or(*named, |(host, _)| host)).collect();
-        let is_a_service = |word: &str| {
-            word.contains([':', '.']) && model.resolve(word, Some(pod.namespace())).is_some_and(|to| to.is("service"))
+        let own = |word: &str| {
+            named.contains(&word) || hosts.contains(&word) || attempts::service(model, pod, word).is_some()
         };
-        let own = |word: &str| named.contains(&word) || hosts.contains(&word) || is_a_service(word);
         attempts::of_pod(model, pod.subject(), own).or_else(|| forbidden(model, pod))
     };
     telling(model, Observation::FailsInWords, "tells that what it needs fails", tells)
@@ -38,6 +44,14 @@ fn forbidden(model: &Model<'_>, pod: &Object) -> Option<Citation> {
     let refused =
         |line: &str| line.contains("is forbidden: User ") && line.contains(ACCOUNT) && line.contains(" cannot ");
     model.evidence.logs.of(pod.subject()).iter().find_map(|log| log.last_line_within(200, refused))
+}
+
+/// Each its own name.
+fn number(mut all: Vec<Symptom>) -> Vec<Symptom> {
+    for (index, symptom) in all.iter_mut().enumerate() {
+        symptom.id = format!("told-{}", index + 1);
+    }
+    all
 }
 
 fn telling(

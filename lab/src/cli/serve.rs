@@ -44,7 +44,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<ExitCode, LabError> {
     let (evidence, folder) = match (&args.evidence, &args.name) {
-        (Some(folder), _) => (evidence_folder::read(folder)?, folder.clone()),
+        (Some(folder), _) => (evidence_folder::read(folder)?.files, folder.clone()),
         (None, name) => {
             let root = Root::find()?;
             let scenario = scenario::find(&root, name.as_deref().unwrap_or_default())?;

@@ -113,6 +113,8 @@ fn parse(shown: &str, text: &str) -> Result<Vec<Value>, LabError> {
             max_total_scalar_bytes: usize::MAX,
         },
         with_snippet: false,
+        // kubectl writes true and false; something may well be called `n`.
+        strict_booleans: true,
     };
     serde_saphyr::from_multiple_with_options(text, options).map_err(|error| {
         let error = error.without_snippet();
