@@ -342,6 +342,9 @@ pub(crate) enum Part<'e> {
 /// from whom others suffer.
 pub(crate) fn deepest(all: &[Measured<'_>]) -> Option<usize> {
     let late: Vec<usize> = (0..all.len()).filter(|at| all[*at].median.is_some()).collect();
+    if late.is_empty() {
+        return silenced(all);
+    }
     if late.iter().any(|at| !all[*at].calls.is_empty())
         || all.iter().any(|measured| measured.stopped.is_some() && measured.median.is_none())
     {
@@ -357,4 +360,16 @@ pub(crate) fn deepest(all: &[Measured<'_>]) -> Option<usize> {
             && [other.median, other.tail, other.slower].into_iter().flatten().any(|rise| rise.row + 1 >= onset)
     });
     (all[deepest].alike && first && others).then_some(deepest)
+}
+
+/// The only one who serves nothing any more, where several others have their slowest requests late since, and them alone: his requests
+/// reach them in pieces, so he is alive and asks, and none of what he asks for is done in time. Who is not asked any more, or is
+/// dead, makes nobody late.
+fn silenced(all: &[Measured<'_>]) -> Option<usize> {
+    let mut stopped = (0..all.len()).filter(|at| all[*at].stopped.is_some());
+    let one = stopped.next().filter(|_| stopped.next().is_none())?;
+    let since = all[one].stopped?;
+    let in_pieces = |other: &&Measured<'_>| other.tail.is_some_and(|tail| tail.row + 1 >= since);
+    let knows = all.iter().any(|measured| !measured.calls.is_empty());
+    (!knows && all.iter().filter(in_pieces).count() > 1).then_some(one)
 }

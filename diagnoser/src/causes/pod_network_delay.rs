@@ -281,6 +281,27 @@ mod tests {
     }
 
     #[test]
+    fn holds_in_the_one_who_serves_nothing_while_those_he_asks_have_late_requests() {
+        let table = |b: &str, tails: &str| {
+            let row = |rps: &str, tail: &str| format!("5,{tail},5,{tail},10,12,{rps},0.1");
+            let well = vec![row("3", "9"); 6].join(" | ");
+            let since = vec![row(b, tails); 8].join(" | ");
+            let (world, _) = world("", WELL)
+                .split_once("file metrics.csv")
+                .map(|(w, m)| (w.to_owned(), m.len()))
+                .unwrap_or_default();
+            let heads =
+                "time,a-p50latency,a-p90latency,c-p50latency,c-p90latency,b-p50latency,b-p90latency,b-rps,b-cpu";
+            let rows: Vec<String> =
+                format!("{well} | {since}").split(" | ").enumerate().map(|(at, row)| format!("{at},{row}")).collect();
+            format!("{world}file metrics.csv | {heads} | {}", rows.join(" | "))
+        };
+        check(&format!("{}\n=> pod-network-delay deployment/n/b", table("0", "900")));
+        // Nobody whom he would ask is late: he may be dead, or not be asked.
+        check(&format!("{}\n=> unknown", table("0", "9")));
+    }
+
+    #[test]
     fn twins_that_are_busy_or_late_alone() {
         check(&format!("{}=> unknown", world("", &late("4000 2000 5 0.9"))));
         check(&format!("{}=> unknown", world("", &late("30 2000 5 0.1"))));
