@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use diagnoser::{Evidence, evidence::RequestRecord};
 use jiff::{Timestamp, ToSpan};
 use serde_json::{Map, Value, json};
 
@@ -29,11 +30,20 @@ pub(super) fn from_logs(logs: &Files, objects: &[Value], end: Timestamp, most: u
     last(records, end, most)
 }
 
-/// The last `most` requests in logs of anyone's, whenever they were.
+/// The last `most` requests in logs of anyone's, from when on all of them go back to: where one begins later, that a request
+/// is not in it says nothing. Nothing where none of them failed: that all went well in what happens to be logged is no sign of
+/// health.
 pub(crate) fn of_logs(files: &Files, objects: &[Value], most: usize) -> String {
     let logs = files.iter().filter(|(name, _)| name.starts_with("logs/"));
+    let begins = |text: &str| text.lines().filter_map(record).filter_map(|record| dated(record).0).min();
+    let from = logs.clone().filter_map(|(_, text)| begins(text)).max();
     let logs: Files = logs.map(|(name, text)| (name.clone(), text.clone())).collect();
-    from_logs(&logs, objects, Timestamp::MAX, most)
+    let requests = from_logs(&logs, objects, Timestamp::MAX, most);
+    let whole = requests.lines().filter(|line| record(line).is_some_and(|record| dated(record).0 >= from));
+    let whole: String = whole.flat_map(|line| [line, "\n"]).collect();
+    let failing = Evidence::from_files(&[("traffic.jsonl".to_owned(), whole.clone())].into())
+        .is_ok_and(|evidence| evidence.traffic.iter().any(RequestRecord::failed));
+    if failing { whole } else { String::new() }
 }
 
 /// A line of a log as a record, where it is a request; `kubectl logs --timestamps` puts a time in front of it.

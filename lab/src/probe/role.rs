@@ -4,7 +4,9 @@
 pub fn role() -> String {
     let rights: String = super::run::RIGHTS
         .iter()
-        .map(|(verb, resource)| format!("- apiGroups: [\"\"]\n  resources: [{resource}]\n  verbs: [{verb}]\n"))
+        .map(|(resource, verbs)| {
+            format!("- apiGroups: [\"\"]\n  resources: [{resource}]\n  verbs: [{}]\n", verbs.join(", "))
+        })
         .collect();
     format!(
         "# What `lab diagnose --context NAME --probe` needs beside docs/diagnose-role.yaml. Written by `just docs`.\n\

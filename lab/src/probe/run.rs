@@ -23,9 +23,8 @@ use crate::{
     rigs::{Now, until},
 };
 
-/// What is done with the pod, as RBAC has it.
-pub(super) const RIGHTS: [(&str, &str); 4] =
-    [("create", "pods"), ("delete", "pods"), ("get", "pods"), ("get", "pods/log")];
+/// What is done with the pod, as RBAC has it: resource and verbs.
+pub(super) const RIGHTS: [(&str, &[&str]); 2] = [("pods", &["create", "delete", "get"]), ("pods/log", &["get"])];
 
 /// How long the image may take to be pulled and all attempts to be made.
 const PATIENCE: Duration = Duration::from_secs(110);
@@ -168,7 +167,8 @@ async fn gone(pods: &Api<Pod>, name: &str, remove: &str) -> Result<(), LabError>
 async fn allowed(client: &Client, namespace: &str) -> Result<(), LabError> {
     let reviews: Api<SelfSubjectAccessReview> = Api::all(client.clone());
     let mut forbidden = Vec::new();
-    for (verb, resource) in RIGHTS {
+    let each = RIGHTS.iter().flat_map(|(resource, verbs)| verbs.iter().map(move |verb| (*verb, *resource)));
+    for (verb, resource) in each {
         let review = review(namespace, verb, resource);
         let answer = reviews.create(&PostParams::default(), &review).await.map_err(|error| LabError::Live {
             what: format!("asking whether one may {verb} {resource} in {namespace}"),
