@@ -23,10 +23,11 @@ use crate::{
 #[derive(ClapArgs)]
 #[command(group(clap::ArgGroup::new("of").required(true).args(["evidence", "context"])))]
 #[command(after_long_help = "\
-The folder may hold objects.json (kubectl get ... -A -o json), probes.json, traffic.jsonl, coverage.json,
-logs/<namespace>_<pod>_<container>.txt and hosts/<host>/<command>.txt; docs/formats.md describes each. Read as well, and
-recognised by themselves: any files of kubectl get -o yaml or json, kubectl cluster-info dump, support bundles of
-troubleshoot.sh and must-gathers, also as .tar or .tar.gz (docs/evidence.md).
+The folder may hold objects.json (kubectl get ... -A -o json), probes.json, traffic.jsonl,
+coverage.json, logs/<namespace>_<pod>_<container>.txt and hosts/<host>/<command>.txt;
+docs/formats.md describes each. Read as well, and recognised by themselves: any files of
+kubectl get -o yaml or json, kubectl cluster-info dump, support bundles of troubleshoot.sh and
+must-gathers, also as .tar or .tar.gz (docs/evidence.md).
 
 Examples:
   mkdir incident; kubectl get pods,services,endpointslices,events -A -o json > incident/objects.json
@@ -47,7 +48,7 @@ pub(super) struct Args {
     namespace: Option<String>,
     /// With --context: also try what the cluster's users do (connections, names, requests), from a pod of the lab's own in the
     /// namespace of the fault, or the one named with -n; it is removed at the end (docs/probe-role.yaml)
-    #[arg(long, requires = "context")]
+    #[arg(long, requires = "context", conflicts_with = "evidence")]
     probe: bool,
     /// With --probe: the image of that pod; it needs sh, /agnhost, dig and curl
     #[arg(long, value_name = "IMAGE", default_value = probe::IMAGE, requires = "probe")]

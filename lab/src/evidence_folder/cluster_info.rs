@@ -7,7 +7,7 @@
 //! container C of pod N/P ====` and one with END. It reads no endpoints, policies, ingresses or ConfigMaps.
 
 use super::{
-    gathered::{Gathered, kind_named},
+    gathered::{Gathered, is_export, kind_named, stem},
     tree::Tree,
 };
 use crate::LabError;
@@ -31,12 +31,11 @@ pub(super) fn take(tree: &Tree, name: &str, into: &mut Gathered) -> Result<bool,
             take_logs(name, &tree.text(name)?, into);
             Ok(true)
         }
-        [file, ref above @ ..] if file.ends_with(".json") || file.ends_with(".yaml") => {
-            let stem = file.rsplit_once('.').map_or(file, |(stem, _)| stem);
-            if let (Some(namespace), "pods") = (above.first(), stem) {
+        [file, ref above @ ..] if is_export(file) => {
+            if let (Some(namespace), "pods") = (above.first(), stem(file)) {
                 into.namespaces.insert((*namespace).to_owned());
             }
-            Ok(into.objects_if_whole(tree, name, kind_named(stem)))
+            Ok(into.objects_if_whole(tree, name, kind_named(stem(file))))
         }
         _ => Ok(false),
     }

@@ -188,6 +188,16 @@ fn is_plain(text: &str) -> bool {
     }
 }
 
+/// Whether a file may be an export of objects, by its ending.
+pub(super) fn is_export(file: &str) -> bool {
+    [".json", ".yaml", ".yml"].iter().any(|ending| file.ends_with(ending))
+}
+
+/// A file's name without its ending.
+pub(super) fn stem(file: &str) -> &str {
+    file.rsplit_once('.').map_or(file, |(stem, _)| stem)
+}
+
 /// The kind that a file or folder is named after: `pods`, `network-policy`, `pvcs`.
 pub(super) fn kind_named(name: &str) -> Option<&'static Kind> {
     let name = match name {

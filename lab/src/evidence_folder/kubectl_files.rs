@@ -3,7 +3,7 @@
 use super::{
     cluster_info,
     documents::may_hold_objects,
-    gathered::{Gathered, kind_named},
+    gathered::{Gathered, is_export, kind_named, stem},
     tree::Tree,
 };
 use crate::LabError;
@@ -13,19 +13,17 @@ use crate::LabError;
 /// # Errors
 /// When it looks like objects and does not parse, with file, line and column.
 pub(super) fn take(tree: &Tree, name: &str, into: &mut Gathered) -> Result<bool, LabError> {
-    let file = name.rsplit('/').next().unwrap_or(name);
-    let Some((stem, ending)) = file.rsplit_once('.') else { return Ok(false) };
-    let exported = matches!(ending, "json" | "yaml" | "yml");
     // What `kubectl cluster-info dump` prints is often kept as text.
-    if !exported && (ending != "txt" && ending != "log" || name.contains('/')) {
+    let printed = !name.contains('/') && (name.ends_with(".txt") || name.ends_with(".log"));
+    if !is_export(name) && !printed {
         return Ok(false);
     }
     let text = tree.text(name)?;
     if cluster_info::is_printed(&text) {
         return cluster_info::take_printed(tree, name, &text, into);
     }
-    if !exported || !may_hold_objects(&text) {
+    if printed || !may_hold_objects(&text) {
         return Ok(false);
     }
-    into.objects_in(tree, name, &text, kind_named(stem))
+    into.objects_in(tree, name, &text, kind_named(stem(name.rsplit('/').next().unwrap_or(name))))
 }

@@ -9,7 +9,7 @@
 use jiff::Timestamp;
 
 use super::{
-    gathered::{Gathered, kind_named},
+    gathered::{Gathered, is_export, kind_named, stem},
     tree::Tree,
 };
 use crate::LabError;
@@ -42,18 +42,18 @@ pub(super) fn take(tree: &Tree, name: &str, into: &mut Gathered) -> Result<bool,
             }
             Ok(true)
         }
-        ["namespaces", namespace, ref rest @ ..] if name.ends_with(".yaml") => {
-            into.namespaces.insert(namespace.to_owned());
+        ["namespaces", namespace, ref rest @ ..] if is_export(name) => {
             let kind = match rest {
+                [_namespace] => None,
                 ["pods", _pod, _file] => kind_named("pods"),
-                [_group, plural] => kind_named(plural.trim_end_matches(".yaml")),
-                [_group, plural, _name] => kind_named(plural),
-                _ => None,
+                [_group, plural] | [_group, plural, _] => kind_named(stem(plural)),
+                _ => return Ok(false),
             };
+            into.namespaces.insert(namespace.to_owned());
             Ok(into.objects_if_whole(tree, name, kind))
         }
-        ["cluster-scoped-resources", _group, plural, ..] if name.ends_with(".yaml") => {
-            Ok(into.objects_if_whole(tree, name, kind_named(plural.trim_end_matches(".yaml"))))
+        ["cluster-scoped-resources", _group, plural, ..] if is_export(name) => {
+            Ok(into.objects_if_whole(tree, name, kind_named(stem(plural))))
         }
         [] if name.rsplit('/').next() == Some("timestamp") => {
             into.collected = tree.text(name)?.lines().filter_map(go_time).max().max(into.collected);

@@ -9,7 +9,7 @@
 use serde_json::Value;
 
 use super::{
-    gathered::{Gathered, kind_named},
+    gathered::{Gathered, is_export, kind_named, stem},
     tree::Tree,
 };
 use crate::LabError;
@@ -26,8 +26,7 @@ pub(super) fn is_one(tree: &Tree) -> bool {
 /// # Errors
 /// When a text cannot be read.
 pub(super) fn take(tree: &Tree, name: &str, into: &mut Gathered) -> Result<bool, LabError> {
-    let mut parts = name.split('/').skip_while(|part| *part != MARK).skip(1);
-    let parts: Vec<&str> = parts.by_ref().collect();
+    let parts: Vec<&str> = name.split('/').skip_while(|part| *part != MARK).skip(1).collect();
     match parts[..] {
         ["pods", "logs", namespace, pod, file] => {
             let Some(file) = file.strip_suffix(".log") else { return Ok(false) };
@@ -57,14 +56,6 @@ pub(super) fn take(tree: &Tree, name: &str, into: &mut Gathered) -> Result<bool,
         }
         _ => Ok(false),
     }
-}
-
-fn is_export(file: &str) -> bool {
-    file.ends_with(".json") || file.ends_with(".yaml")
-}
-
-fn stem(file: &str) -> &str {
-    file.rsplit_once('.').map_or(file, |(stem, _)| stem)
 }
 
 /// The first of the errors in a file of these: an array of them, or a map by namespace.

@@ -12,7 +12,7 @@ use super::plan::{Attempt, Plan};
 use crate::{collect::as_list, rigs::LABEL};
 
 /// The image of Kubernetes' own network tests: it has agnhost, dig and curl (kubernetes/kubernetes, test/images/agnhost).
-pub const IMAGE: &str = "registry.k8s.io/e2e-test-images/agnhost:2.53";
+pub const IMAGE: &str = "registry.k8s.io/e2e-test-images/agnhost:2.52";
 /// How many attempts are made side by side.
 const AT_ONCE: usize = 20;
 /// The cluster ends the pod after so many seconds, whatever became of the lab.

@@ -39,11 +39,14 @@ fn probe(line: &str, from: &Subject) -> Option<Value> {
         "from": from.to_string(),
         "target": target,
         "outcome": outcome,
-        // The machine's clock has hundredths.
-        "seconds": ((ended - begun) * 100.0).round() / 100.0,
         "text": if kind == "dns" { addresses(said) } else { said.to_owned() },
         "time": time,
     });
+    // The clock has hundredths; what took less took a time that is not known.
+    let hundredths = ((ended - begun) * 100.0).round();
+    if hundredths > 0.0 {
+        probe["seconds"] = (hundredths / 100.0).into();
+    }
     if address != "-" {
         probe["address"] = address.into();
     }
