@@ -62,7 +62,7 @@ describe pod POD -n NS
 describe deployment web -n NS
 describe service web -n NS
 describe ingress web -n NS
-describe node lab-worker
+describe node lab-worker --show-events=false
 describe networkpolicies -n NS
 logs deployment/help -n NS
 logs -n kube-system -l k8s-app=kube-dns --prefix --tail 3
@@ -141,13 +141,16 @@ fn program() -> PathBuf {
 
 /// An output without what only the time changes: ages, how often an event was seen, beats of hearts, and the width of columns.
 fn timeless(text: &str) -> String {
-    const RULES: [(&str, &str); 6] = [
-        (r"\b(\d+[smhdy])+\b", "AGE"),
+    const RULES: [(&str, &str); 8] = [
+        // Thousandths of a processor look like minutes.
+        (r"\b(\d+)m( \(\d+%\))", "$1 thousandths$2"),
+        (r"(cpu: +)(\d+)m\b", "$1$2 thousandths"),
+        (r"(?m)(^|[ (])(\d+[smhdy])+($|[ )])", "${1}AGE$3"),
         (r"\(x\d+ over AGE\)", "(again)"),
         (r"(resourceVersion\W+)\d+", "${1}N"),
         (r"(True|False|Unknown)( +)\w{3}, \d\d \w{3} \d{4} [\d:]{8} \+0000", "$1${2}TIME"),
         (r"(RenewTime: +).*", "${1}TIME"),
-        (r"  +", "  "),
+        (r"(\S)  +", "$1  "),
     ];
     RULES.iter().fold(text.to_owned(), |text, (pattern, with)| {
         Regex::new(pattern).expect("a pattern").replace_all(&text, *with).into_owned()
@@ -233,7 +236,7 @@ fn recordings_refuse_what_would_change_them() {
             "{command}: {said}"
         );
     }
-    assert_eq!(kubectl.says("auth can-i delete pods -A"), "no");
+    assert_eq!(kubectl.says("auth can-i delete pods -A"), "no - this is a recording, which can only be read");
     assert_eq!(kubectl.says(&kubectl.named("get deployment web -n NS -o yaml")), before);
 }
 

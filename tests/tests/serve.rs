@@ -18,6 +18,7 @@ use lab_tests::{Folder, folder, recorded, run};
 use serde_json::{Value, json};
 
 const LAB: &str = env!("CARGO_BIN_EXE_lab-under-test");
+const METADATA: &str = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io";
 const TABLE: &str = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json";
 
 /// An answer of the server.
@@ -203,15 +204,14 @@ fn every_recording_of_a_cluster_can_be_looked_through() {
                         format!("/apis/{}", group.as_str().expect("a name"))
                     };
                     let path = format!("{base}/{version}/{}", kind["resource"].as_str().expect("a name"));
-                    let (objects, table) = (get(&served, &path), request(&served, "GET", &path, TABLE));
-                    assert_eq!(objects.status, table.status, "{name} {path}");
+                    let objects = request(&served, "GET", &path, METADATA);
                     assert!(matches!(objects.status, 200 | 403), "{name} {path}: {}", objects.body);
-                    if objects.status == 200 {
-                        let (objects, table) = (objects.json(), table.json());
-                        let (items, rows) = (objects["items"].as_array(), table["rows"].as_array());
-                        assert_eq!(items.map(Vec::len), rows.map(Vec::len), "{name} {path}");
-                        listed += items.map_or(0, Vec::len);
+                    let items = objects.json()["items"].as_array().map_or(0, Vec::len);
+                    if items > 0 {
+                        let table = request(&served, "GET", &path, TABLE).json();
+                        assert_eq!(table["rows"].as_array().map(Vec::len), Some(items), "{name} {path}");
                     }
+                    listed += items;
                 }
             }
         }

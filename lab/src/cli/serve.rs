@@ -3,6 +3,7 @@
 use std::{
     io::{self, Write},
     path::PathBuf,
+    pin::pin,
     process::ExitCode,
 };
 
@@ -53,14 +54,20 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, LabError> {
         }
     };
     let served = serve::start(&evidence, args.port).map_err(|error| error.inside(&folder))?;
-    served.write_kubeconfig(&args.kubeconfig)?;
-    report::print(&format!(
-        "ready: kubectl --kubeconfig {} get pods -A\n       http://{}, read-only, as it was on {:.0}; Ctrl-C ends it\n",
-        args.kubeconfig.display(),
-        served.address(),
-        served.now(),
-    ));
-    live::wait_for(interrupt::asked())?;
+    live::wait_for(async {
+        // Polled once, it catches signals: whoever reads the ready line may send one at once.
+        let mut end = pin!(interrupt::asked());
+        drop(futures::poll!(end.as_mut()));
+        served.write_kubeconfig(&args.kubeconfig)?;
+        report::print(&format!(
+            "ready: kubectl --kubeconfig {} get pods -A\n       http://{}, read-only, as it was on {:.0}; Ctrl-C ends it\n",
+            args.kubeconfig.display(),
+            served.address(),
+            served.now(),
+        ));
+        end.await;
+        Ok::<(), LabError>(())
+    })??;
     served.remove_kubeconfig(&args.kubeconfig);
     // Where the terminal is gone nobody reads this.
     drop(writeln!(io::stderr(), "ended; {} is removed", args.kubeconfig.display()));

@@ -123,8 +123,7 @@ fn defined(definition: &Value) -> Vec<Resource> {
     served.map(resource).collect()
 }
 
-/// A kind that is only known by an object of it; its plural is guessed as Kubernetes does (`meta.UnsafeGuessKindToResource`),
-/// and as English does where that would say `gatewaies`.
+/// A kind that is only known by an object of it; its plural is guessed.
 fn undefined(object: &Value) -> Option<Resource> {
     let (kind, version_of) = (object["kind"].as_str()?, object["apiVersion"].as_str()?);
     let (group, version) = group_and_version(version_of);
@@ -143,7 +142,8 @@ fn undefined(object: &Value) -> Option<Resource> {
 fn plural(singular: &str) -> String {
     match singular.as_bytes() {
         [.., b's'] => format!("{singular}es"),
-        [.., before, b'y'] if !b"aeiou".contains(before) => format!("{}ies", &singular[..singular.len() - 1]),
+        [.., b'a' | b'e' | b'o' | b'u', b'y'] => format!("{singular}s"),
+        [.., b'y'] => format!("{}ies", &singular[..singular.len() - 1]),
         _ => format!("{singular}s"),
     }
 }

@@ -60,7 +60,9 @@ fn entries(object: &Value, keys: &[&str]) -> Value {
 }
 
 fn secret(object: &Value, now: Timestamp) -> Vec<Value> {
-    vec![name(object), or(&object["type"], "").into(), entries(object, &["data"]), age(object, now)]
+    // A secret without a type was collected without its contents.
+    let data = if object["type"].is_null() { "<unknown>".into() } else { entries(object, &["data"]) };
+    vec![name(object), or(&object["type"], "<unknown>").into(), data, age(object, now)]
 }
 
 fn settings(object: &Value, now: Timestamp) -> Vec<Value> {
