@@ -57,7 +57,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, LabError> {
     live::wait_for(async {
         // Polled once, it catches signals: whoever reads the ready line may send one at once.
         let mut end = pin!(interrupt::asked());
-        drop(futures::poll!(end.as_mut()));
+        let _ = futures::poll!(end.as_mut());
         served.write_kubeconfig(&args.kubeconfig)?;
         report::print(&format!(
             "ready: kubectl --kubeconfig {} get pods -A\n       http://{}, read-only, as it was on {:.0}; Ctrl-C ends it\n",

@@ -124,3 +124,48 @@ impl Drop for Served {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::env;
+
+    use futures::{StreamExt, pin_mut};
+    use k8s_openapi::api::core::v1::Pod;
+    use kube::{
+        Api, Client, Config,
+        config::{KubeConfigOptions, Kubeconfig},
+        runtime::watcher::{self, Event, watcher},
+    };
+    use serde_json::json;
+
+    use super::*;
+
+    /// What a controller, a dashboard or another diagnoser does: it lists and watches, in either of the ways there are.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn clients_that_list_and_watch_have_everything() {
+        let pod = |name: &str| json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": "a"}});
+        let objects = json!({"kind": "List", "items": [pod("x"), pod("y")]}).to_string();
+        let served = start(&[("objects.json".to_owned(), objects)].into(), None).expect("it can be served");
+        let path = env::temp_dir().join(format!("lab-serve-{}", std::process::id()));
+        served.write_kubeconfig(&path).expect("the kubeconfig can be written");
+        let config = Kubeconfig::read_from(&path).expect("it can be read");
+        served.remove_kubeconfig(&path);
+        assert!(!path.exists());
+        let config = Config::from_custom_kubeconfig(config, &KubeConfigOptions::default()).await.expect("it is whole");
+        let client = Client::try_from(config).expect("a client");
+        for how in [watcher::Config::default(), watcher::Config::default().streaming_lists()] {
+            let events = watcher(Api::<Pod>::all(client.clone()), how);
+            pin_mut!(events);
+            let mut names = Vec::new();
+            loop {
+                match events.next().await.expect("it goes on").expect("no error") {
+                    Event::InitApply(pod) => names.extend(pod.metadata.name),
+                    Event::InitDone => break,
+                    _ => {}
+                }
+            }
+            assert_eq!(names, ["x", "y"]);
+        }
+        assert!(served.asked().iter().any(|asked| asked.path.contains("sendInitialEvents=true")));
+    }
+}
