@@ -4,6 +4,10 @@
 scenario NAME *ARGS:
     cargo run --quiet -- scenario {{NAME}} {{ARGS}}
 
+# Find out yourself why a system is broken (`just train --random`)
+train *ARGS:
+    cargo run --quiet -- train {{ARGS}}
+
 # What scenarios there are
 list:
     cargo run --quiet -- list

@@ -15,7 +15,7 @@ use crate::{
 /// Find out yourself why a system is broken
 ///
 /// The pager says what a user sees; kubectl and the readings of the recorded run are there to find out why. Nothing needs a
-/// cluster. An answer names a cause and an object (answer port mismatch, service/shop/web); a debrief tells how an expert
+/// cluster. An answer names a cause and an object (answer disk full, host/store-9); a debrief tells how an expert
 /// would have narrowed it, beside your own steps. Hints and wrong answers cost points.
 ///
 /// What was finished is kept in chaos-replay-lab/progress.json in XDG_DATA_HOME (~/.local/share). Exit code 0 when the cause

@@ -18,10 +18,10 @@ pub struct Claim {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, thiserror::Error)]
 pub enum Unclear {
     /// No object was named.
-    #[error("Where? Name the object as well, like: answer {0}, service/shop/web")]
+    #[error("Where? Name the object as well, like: answer {0}, KIND/NAMESPACE/NAME")]
     NoSubject(String),
     /// No cause was named.
-    #[error("What is wrong with {0}? Name the cause as well, like: answer port mismatch, {0}")]
+    #[error("What is wrong with {0}? Name the cause as well, like: answer CAUSE, {0}")]
     NoCause(String),
     /// No cause has these words.
     #[error("No cause is called \"{0}\"; `causes` lists all, `causes WORD` those with a word.")]

@@ -10,7 +10,8 @@ use crate::scenario::{Scenario, Symptom, Truth};
 ///
 /// - `hops`: the questions between the symptom and the root, as its branch of the decision trees asks them; 1 where it has no
 ///   branch.
-/// - `causes`: how many causes bring about this symptom somewhere in the course; every doubling adds 1.
+/// - `causes`: how many causes bring about this symptom somewhere in the course, and without a symptom, how many could have
+///   befallen the same world; every doubling adds 1.
 /// - `distractors`: 1 for everything that is set up beside the world, 1 where only some of the requests suffer, and 2 for
 ///   every independent root after the first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -27,7 +28,10 @@ impl Difficulty {
     /// Of one scenario among all.
     pub fn of(scenario: &Scenario, all: &[Scenario]) -> Self {
         let family = scenario.symptom.family();
-        let alike = all.iter().filter(|other| other.symptom.family() == family);
+        let alike = all.iter().filter(|other| match &family {
+            Some(family) => other.symptom.family().as_ref() == Some(family),
+            None => other.world == scenario.world,
+        });
         let causes: BTreeSet<&str> = alike.flat_map(causes).collect();
         let roots = match &scenario.truth {
             Truth::Healthy => 0,

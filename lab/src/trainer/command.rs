@@ -40,7 +40,7 @@ show objects [KIND]      objects; show KIND/NAMESPACE/NAME shows one
   ... | grep WORD        also | head N and | tail N, of all of these
 hint                     the next hint, from broad to narrow; it costs
 causes [WORD]            what can be answered
-answer CAUSE, OBJECT     as in: answer port mismatch, service/shop/web
+answer CAUSE, OBJECT     in your words; the object as KIND/NAMESPACE/NAME, HOST
                          several parted by ;    or: answer healthy
 brief                    what the pager said
 give up                  be told; quit leaves and keeps nothing

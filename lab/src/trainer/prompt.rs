@@ -8,8 +8,8 @@ use rustyline::{DefaultEditor, error::ReadlineError};
 use crate::report;
 
 const PROMPT: &str = "train> ";
-/// Where the terminal does not say how high it is.
-const USUAL_HEIGHT: usize = 24;
+/// Columns and rows, where the terminal does not say.
+const USUAL: (u16, u16) = (80, 24);
 /// The last lines of a screen: what is left, and the prompt.
 const KEPT_FREE: usize = 2;
 
@@ -63,13 +63,15 @@ impl Prompt {
 
     /// Shows a text, at a terminal as much as its height allows.
     pub(super) fn show(&mut self, text: &str) {
-        let height = match &mut self.editor {
-            Some(editor) => editor.dimensions().map_or(USUAL_HEIGHT, |(_, rows)| usize::from(rows)),
-            None => usize::MAX,
-        };
         let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
-        let fits = height.saturating_sub(KEPT_FREE).max(1);
-        self.rest = if lines.len() > height.saturating_sub(1) { lines.split_off(fits) } else { vec![] };
+        let fits = match &mut self.editor {
+            Some(editor) => {
+                let (columns, rows) = editor.dimensions().unwrap_or(USUAL);
+                on_a_screen(&lines, usize::from(columns).max(1), usize::from(rows).saturating_sub(KEPT_FREE))
+            }
+            None => lines.len(),
+        };
+        self.rest = lines.split_off(fits);
         let mut shown: String = lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect();
         if !self.rest.is_empty() {
             shown.push_str(&format!("... {} more lines: Enter goes on, | grep WORD shows less\n", self.rest.len()));
@@ -83,6 +85,16 @@ impl Prompt {
     }
 }
 
+/// How many of the lines fill these rows; a long line takes several. One at least, so that it goes on.
+fn on_a_screen(lines: &[String], columns: usize, rows: usize) -> usize {
+    let mut filled = 0;
+    let fits = lines.iter().take_while(|line| {
+        filled += line.chars().count().max(1).div_ceil(columns);
+        filled <= rows
+    });
+    fits.count().max(1).min(lines.len())
+}
+
 /// A line of whatever stdin is.
 fn read_plain() -> Line {
     let mut line = String::new();
@@ -93,5 +105,20 @@ fn read_plain() -> Line {
             report::print(&format!("{PROMPT}{line}\n"));
             Line::Text(line)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_lines_take_several_rows() {
+        let lines: Vec<String> = ["a", &"b".repeat(25), "c", "d"].map(str::to_owned).into();
+        assert_eq!(on_a_screen(&lines, 10, 10), 4);
+        assert_eq!(on_a_screen(&lines, 10, 4), 2);
+        assert_eq!(on_a_screen(&lines, 10, 3), 1);
+        assert_eq!(on_a_screen(&lines, 10, 0), 1, "it goes on, however small the screen");
+        assert_eq!(on_a_screen(&[], 10, 0), 0);
     }
 }

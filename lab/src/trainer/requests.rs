@@ -72,6 +72,13 @@ fn clock(time: Option<Timestamp>) -> String {
     time.map(|time| time.strftime("%H:%M:%S%.3f").to_string()).unwrap_or_default()
 }
 
+/// Seconds as a person writes them.
 fn duration(seconds: f64) -> String {
-    if seconds < 1.0 { format!("{:.0} ms", seconds * 1000.0) } else { format!("{seconds:.1} s") }
+    if seconds < 0.0005 {
+        "under 1 ms".to_owned()
+    } else if seconds < 1.0 {
+        format!("{:.0} ms", seconds * 1000.0)
+    } else {
+        format!("{seconds:.1} s")
+    }
 }
