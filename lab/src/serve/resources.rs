@@ -143,7 +143,7 @@ fn plural(singular: &str) -> String {
     match singular.as_bytes() {
         [.., b's'] => format!("{singular}es"),
         [.., b'a' | b'e' | b'o' | b'u', b'y'] => format!("{singular}s"),
-        [.., b'y'] => format!("{}ies", &singular[..singular.len() - 1]),
+        [.., before, b'y'] if !b"aeiou".contains(before) => format!("{}ies", &singular[..singular.len() - 1]),
         _ => format!("{singular}s"),
     }
 }
