@@ -16,6 +16,14 @@ list:
 suite *ARGS:
     cargo run --quiet -- suite {{ARGS}}
 
+# The incidents as a page in the browser, to work on alone or in class
+web *ARGS:
+    cargo run --quiet -- serve --web {{ARGS}}
+
+# One run told whole, as one file for a browser (`just report port-mismatch > report.html`)
+report NAME:
+    cargo run --quiet -- report {{NAME}} --format html
+
 # Run one failure live on a cluster of the lab's own
 live NAME:
     cargo run --quiet -- scenario {{NAME}} --live

@@ -15,6 +15,7 @@ use tokio::runtime::Runtime;
 use crate::{
     LabError,
     events::{Journal, Listener},
+    follow::{self, Followed},
     gate::{self, LiveOptions, LiveRun, Session},
     root::Root,
     scenario::{PLACES, Placement, Scenario},
@@ -98,7 +99,8 @@ impl Work<'_> {
             let begun = Instant::now();
             let once = || match &here {
                 Ok((session, runtime)) => {
-                    let journal = Journal::new(vec![self.watcher.of_run(&scenario.name)]);
+                    let followed = Box::new(Followed::begin(&follow::file()));
+                    let journal = Journal::new(vec![self.watcher.of_run(&scenario.name), followed]);
                     runtime.block_on(gate::run(session, &scenario, &options, &journal))
                 }
                 Err(error) => Err(LabError::Live {

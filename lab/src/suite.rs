@@ -1,6 +1,9 @@
 //! Many scenarios scored together. How one is run is the caller's; this room only counts.
 
-use std::{collections::BTreeMap, time::Instant};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Instant,
+};
 
 use diagnoser::{Diagnosis, Verdict};
 use futures::{StreamExt, TryStreamExt, stream};
@@ -45,19 +48,48 @@ pub struct Row {
     /// Whether nothing is broken in it.
     #[serde(skip)]
     pub control: bool,
+    /// The causes that are true, or `healthy`.
+    #[serde(skip)]
+    pub truth: String,
+    /// The causes that were named, or the verdict.
+    #[serde(skip)]
+    pub said: String,
 }
 
 impl Row {
-    fn of(scenario: &Scenario, outcome: Outcome, says: String, begun: Instant) -> Self {
-        let seconds = rounded(begun.elapsed().as_secs_f64());
-        Self { name: scenario.name.clone(), outcome, seconds, says, control: scenario.truth == Truth::Healthy }
+    fn of(scenario: &Scenario, judged: Judged, seconds: f64) -> Self {
+        Self {
+            name: scenario.name.clone(),
+            outcome: judged.outcome,
+            seconds: rounded(seconds),
+            says: judged.says,
+            control: scenario.truth == Truth::Healthy,
+            truth: causes_of(&scenario.truth),
+            said: judged.said,
+        }
     }
 }
 
-/// The score of a diagnosis, and why it is not exact.
-fn judged(truth: &Truth, diagnosis: &Diagnosis) -> (Outcome, String) {
-    let outcome = score(truth, diagnosis);
-    (outcome, if outcome == Outcome::Exact { String::new() } else { why(diagnosis) })
+/// What an answer came to.
+struct Judged {
+    outcome: Outcome,
+    /// Why it is not exact.
+    says: String,
+    /// The causes that were named, or the verdict.
+    said: String,
+}
+
+impl Judged {
+    fn of(truth: &Truth, diagnosis: &Diagnosis) -> Self {
+        let outcome = score(truth, diagnosis);
+        let says = if outcome == Outcome::Exact { String::new() } else { why(diagnosis) };
+        Self { outcome, says, said: named(diagnosis) }
+    }
+
+    /// There was no answer.
+    fn none(outcome: Outcome, why: impl ToString) -> Self {
+        Self { outcome, says: why.to_string(), said: "nothing".to_owned() }
+    }
 }
 
 /// The form of `lab suite --format json`.
@@ -70,16 +102,12 @@ pub struct SuiteJson<'a> {
 impl Suite {
     /// What live runs came to. A run that failed is unscoreable.
     pub fn of_runs(runs: &[Done], seconds: f64) -> Self {
-        let rows = runs.iter().map(|done| Row {
-            name: done.scenario.name.clone(),
-            outcome: done.outcome(),
-            seconds: rounded(done.seconds),
-            says: match &done.result {
-                Ok(run) if run.outcome == Outcome::Exact => String::new(),
-                Ok(run) => why(&run.diagnosis),
-                Err(error) => error.to_string(),
-            },
-            control: done.scenario.truth == Truth::Healthy,
+        let rows = runs.iter().map(|done| {
+            let judged = match &done.result {
+                Ok(run) => Judged::of(&run.recording.scenario.truth, &run.diagnosis),
+                Err(error) => Judged::none(Outcome::Unscoreable, error),
+            };
+            Row::of(&done.scenario, judged, done.seconds)
         });
         Self { mode: "live", scenarios: rows.collect(), seconds }
     }
@@ -91,10 +119,10 @@ impl Suite {
             let one = Instant::now();
             let diagnosed = Recording::of(root, &scenario.name).and_then(|recording| {
                 let diagnosis = replay::diagnose(recording.evidence, replay::NOT_RECORDED)?;
-                Ok(judged(&recording.scenario.truth, &diagnosis))
+                Ok(Judged::of(&recording.scenario.truth, &diagnosis))
             });
-            let (outcome, says) = diagnosed.unwrap_or_else(|error| (Outcome::Unscoreable, error.to_string()));
-            Row::of(scenario, outcome, says, one)
+            let judged = diagnosed.unwrap_or_else(|error| Judged::none(Outcome::Unscoreable, error));
+            Row::of(scenario, judged, one.elapsed().as_secs_f64())
         });
         Self { mode: "replay", scenarios: rows.collect(), seconds: begun.elapsed().as_secs_f64() }
     }
@@ -113,15 +141,15 @@ impl Suite {
         let progress = ProgressBar::new(scenarios.len() as u64);
         let row = async |scenario: &Scenario| {
             let one = Instant::now();
-            let (outcome, says) = match Recording::of(root, &scenario.name) {
-                Err(error) => (Outcome::Unscoreable, error.to_string()),
+            let judged = match Recording::of(root, &scenario.name) {
+                Err(error) => Judged::none(Outcome::Unscoreable, error),
                 Ok(recording) => match other.diagnose(&recording.evidence).await? {
-                    Err(why) => (Outcome::NoAnswer, why),
-                    Ok(diagnosis) => judged(&recording.scenario.truth, &diagnosis),
+                    Err(why) => Judged::none(Outcome::NoAnswer, why),
+                    Ok(diagnosis) => Judged::of(&recording.scenario.truth, &diagnosis),
                 },
             };
             progress.inc(1);
-            Ok(Row::of(scenario, outcome, says, one))
+            Ok(Row::of(scenario, judged, one.elapsed().as_secs_f64()))
         };
         let rows: Result<Vec<Row>, LabError> = stream::iter(scenarios).map(row).buffered(at_once).try_collect().await;
         progress.finish_and_clear();
@@ -150,6 +178,27 @@ impl Suite {
         totals.insert("false-positives", self.false_positives());
         SuiteJson { scenarios: &self.scenarios, totals }
     }
+}
+
+/// The causes of a truth, to be counted: `healthy`, `disk-full`, `a + b`.
+fn causes_of(truth: &Truth) -> String {
+    match truth {
+        Truth::Healthy => "healthy".to_owned(),
+        Truth::Roots(roots) => joined(roots.iter().map(|root| root.cause.as_str())),
+    }
+}
+
+/// The causes that a diagnosis names, in the same form; else its verdict.
+fn named(diagnosis: &Diagnosis) -> String {
+    match diagnosis.verdict {
+        Verdict::Healthy => "healthy".to_owned(),
+        Verdict::Unknown => "unknown".to_owned(),
+        Verdict::Confirmed => joined(diagnosis.root_causes.iter().map(|root| root.cause.as_str())),
+    }
+}
+
+fn joined<'a>(causes: impl Iterator<Item = &'a str>) -> String {
+    causes.collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join(" + ")
 }
 
 /// What was said instead of the truth, which a suite's report does not give away.

@@ -1,6 +1,8 @@
 //! What the whole-program tests share: running the program as a user does, and small evidence folders made by hand.
 
+pub mod browser;
 pub mod metamorphosis;
+pub mod page;
 
 use std::{
     ffi::OsStr,

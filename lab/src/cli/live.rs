@@ -3,6 +3,7 @@
 use crate::{
     LabError,
     events::Journal,
+    follow::{self, Followed},
     gate::{self, LiveOptions, LiveRun, Session},
     report::progress::Progress,
     root::Root,
@@ -21,7 +22,7 @@ pub(super) fn wait_for<T>(work: impl Future<Output = T>) -> Result<T, LabError> 
 
 /// Runs a scenario on a live system, through the whole gate.
 pub(super) fn run(root: &Root, scenario: &Scenario, keep: bool) -> Result<LiveRun, LabError> {
-    let journal = Journal::new(vec![Box::new(Progress::new())]);
+    let journal = Journal::new(vec![Box::new(Progress::new()), Box::new(Followed::begin(&follow::file()))]);
     let options = LiveOptions { keep, ..LiveOptions::default() };
     wait_for(async {
         gate::run(&Session::begin(root, std::slice::from_ref(scenario)).await?, scenario, &options, &journal).await

@@ -11,6 +11,7 @@ mod images;
 mod list;
 mod live;
 mod record;
+mod report;
 mod scenario;
 mod score;
 mod serve;
@@ -64,6 +65,7 @@ enum Command {
     Score(score::Args),
     Train(train::Args),
     Record(record::Args),
+    Report(report::Args),
     Diagnose(diagnose::Args),
     Explain(explain::Args),
     Serve(serve::Args),
@@ -94,6 +96,7 @@ pub fn main() -> ExitCode {
         Command::Score(args) => score::run(&args),
         Command::Train(args) => train::run(&args),
         Command::Record(args) => record::run(&args),
+        Command::Report(args) => report::run(&args),
         Command::Diagnose(args) => diagnose::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Serve(args) => serve::run(&args),

@@ -3,6 +3,7 @@
 use std::{path::PathBuf, process::ExitCode, time::Instant};
 
 use clap::Args as ClapArgs;
+use jiff::Timestamp;
 
 use super::Format;
 use crate::{
@@ -16,6 +17,7 @@ use crate::{
     scenario::{self, PLACES, Scenario},
     score::Outcome,
     suite::Suite,
+    suite_log,
 };
 
 /// Diagnose every scenario and score the answers
@@ -86,6 +88,10 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, LabError> {
     } else {
         Suite::replay(&root, &scenarios)
     };
+    // A board that was not kept is no reason to hold back what was found.
+    if let Err(error) = suite_log::add(&suite_log::file(), &suite, Timestamp::now()) {
+        tracing::warn!("this run is not on the score board: {error}");
+    }
     report::print(&match args.format {
         Format::Terminal => report::suite::render(&suite, report::stdout_style()),
         Format::Json => json::render(&suite.json()),

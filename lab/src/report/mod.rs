@@ -3,6 +3,7 @@
 pub mod course;
 pub mod debrief;
 pub mod foreign;
+pub mod html;
 pub mod json;
 mod layout;
 pub mod list;

@@ -61,7 +61,7 @@ pub(crate) fn says(citation: &Citation) -> String {
 }
 
 /// `spec/ports/0/targetPort` as `spec.ports[0].targetPort`.
-pub(super) fn dotted(pointer: &str) -> String {
+pub(crate) fn dotted(pointer: &str) -> String {
     let mut text = String::new();
     for part in pointer.trim_start_matches('/').split('/') {
         let part = part.replace("~1", "/").replace("~0", "~");

@@ -264,7 +264,7 @@ fn said(diagnosis: &Diagnosis) -> String {
     }
 }
 
-fn judged(outcome: Outcome, truth: &Truth) -> String {
+pub(super) fn judged(outcome: Outcome, truth: &Truth) -> String {
     match (outcome, truth) {
         (Outcome::Exact, Truth::Healthy) => "exact: healthy, as it is".to_owned(),
         (Outcome::Exact, Truth::Roots(_)) => "exact: cause and subject".to_owned(),

@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::difficulty::{Difficulty, causes};
+use super::{
+    difficulty::{Difficulty, causes},
+    twins::{self, Twin},
+};
 use crate::{LabError, scenario::Scenario};
 
 /// Tags that speak of how a scenario is built, which a trainee would have to find out.
@@ -31,6 +34,9 @@ pub struct Lesson {
     /// All tags, to choose by.
     #[serde(skip)]
     pub all_tags: Vec<String>,
+    /// The scenarios that look alike from outside: for the debrief.
+    #[serde(skip)]
+    pub twins: Vec<Twin>,
 }
 
 /// All lessons, in order.
@@ -53,6 +59,7 @@ impl Course {
                 message: super::brief::message(&scenario.symptom),
                 tags: scenario.tags.iter().filter(|tag| open.contains(tag.as_str())).cloned().collect(),
                 all_tags: scenario.tags.clone(),
+                twins: twins::of(scenario, scenarios),
             })
             .collect();
         lessons.sort_by(|a, b| a.difficulty.total().total_cmp(&b.difficulty.total()).then_with(|| a.name.cmp(&b.name)));

@@ -67,7 +67,7 @@ impl Debrief {
             expert_steps: exercise.diagnosis.steps.clone(),
             own_steps: attempt.steps().to_vec(),
             skipped: attempt.skipped().into_iter().map(super::Check::why).collect(),
-            twins: exercise.twins.clone(),
+            twins: exercise.lesson.twins.clone(),
         }
     }
 }

@@ -6,7 +6,6 @@ use serde_json::Value;
 use super::{
     course::{Course, Lesson},
     subjects::Subjects,
-    twins::{self, Twin},
 };
 use crate::{
     LabError,
@@ -40,8 +39,6 @@ pub struct Exercise {
     pub(super) subjects: Subjects,
     /// The kinds of the objects, in the order of the file.
     kinds: Vec<String>,
-    /// The scenarios that look alike from outside.
-    pub twins: Vec<Twin>,
 }
 
 impl Exercise {
@@ -52,7 +49,6 @@ impl Exercise {
     pub fn load(root: &Root, course: &Course, name: &str, seed: u64) -> Result<Self, LabError> {
         let lesson = course.find(name)?.clone();
         let recorded = Recording::of(root, &lesson.name)?;
-        let twins = twins::of(&recorded.scenario, &scenario::list(root)?);
         let Recording { scenario, evidence: files, .. } = variant::of(recorded, seed);
         let diagnosis = replay::diagnose(files.clone(), NOT_RECORDED)?;
         let evidence = Evidence::from_files(&files)?;
@@ -65,7 +61,6 @@ impl Exercise {
             of: course.lessons.len(),
             seed,
             system: World::load(root, &scenario.world, &Placement::number(0))?.title,
-            twins,
             kinds: kinds(&files),
             lesson,
             scenario,

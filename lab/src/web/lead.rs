@@ -1,0 +1,141 @@
+//! The facilitator's page, as in the Wheel of Misfortune of the SRE book: the truth, the hints to release, what everyone asked and
+//! answered. Only for whoever has the key that the program printed.
+
+use std::sync::Arc;
+
+use axum::{
+    Extension, Form,
+    extract::{Query, State},
+    http::header,
+    response::{Html, IntoResponse, Redirect, Response},
+};
+use minijinja::{Value, context};
+use serde::Deserialize;
+
+use super::{
+    App, Failure, Visitor,
+    class::{Person, Round},
+    incident::case,
+    visitor,
+};
+use crate::{
+    drawing::reading::Readings,
+    pages::view,
+    report::place::Places,
+    train::{Attempt, Ending},
+};
+
+/// So many of someone's last steps are shown.
+const STEPS: usize = 8;
+
+/// The key, as the program printed it.
+#[derive(Debug, Deserialize)]
+pub(super) struct Key {
+    key: Option<String>,
+}
+
+/// The incident the class is put on; empty for each their own.
+#[derive(Debug, Deserialize)]
+pub(super) struct Chosen {
+    number: String,
+}
+
+pub(super) async fn page(
+    State(app): State<Arc<App>>,
+    Extension(visitor): Extension<Visitor>,
+    Query(Key { key }): Query<Key>,
+) -> Result<Response, Failure> {
+    if key.is_some_and(|key| key == app.key) {
+        // Kept by the browser and out of the address bar, which a projector shows.
+        let kept = visitor::leads(&app.key).map(|value| [(header::SET_COOKIE, value)]);
+        return Ok((kept, Redirect::to("/lead")).into_response());
+    }
+    only(&visitor)?;
+    let round = app.class().round;
+    let truth = match round {
+        Some(round) => truth(&app, round.number).await?,
+        None => Value::UNDEFINED,
+    };
+    let people: Vec<Value> = app.class().people.values().map(person).collect();
+    let lessons =
+        app.shelf.course.lessons.iter().map(|lesson| context! { number => lesson.number, name => &lesson.name });
+    let page = context! {
+        site => app.site(&visitor, "lead", "/class/events"),
+        address => &app.address,
+        lessons => lessons.collect::<Vec<_>>(),
+        round => round.map(|round| round.number),
+        released => round.map_or(0, |round| round.hints),
+        truth,
+        people,
+    };
+    Ok(Html(app.pages.render("lead.html", page)?).into_response())
+}
+
+async fn truth(app: &Arc<App>, number: usize) -> Result<Value, Failure> {
+    let case = case(app, number).await?;
+    let exercise = &case.exercise;
+    let readings = Readings::new(&exercise.files);
+    Ok(context! {
+        message => exercise.brief().message,
+        says => format!("{}: {}.", exercise.scenario.title, exercise.scenario.truth),
+        roots => view::roots(&exercise.diagnosis, &readings, &Places::new(&exercise.files, None)),
+        narrowed => exercise.scenario.debrief.trim(),
+        hints => &exercise.scenario.hints,
+    })
+}
+
+/// A participant's line.
+fn person(person: &Person) -> Value {
+    let attempt = person.at.and_then(|number| person.attempts.get(&number));
+    let steps = attempt.into_iter().flat_map(|attempt| attempt.steps().iter().rev().take(STEPS)).map(|step| {
+        context! { at => format!("{}:{:02}", step.seconds / 60, step.seconds % 60), says => &step.says }
+    });
+    context! {
+        name => if person.name.is_empty() { "somebody" } else { &person.name },
+        number => person.at,
+        state => attempt.map_or("", |attempt| match attempt.ending() {
+            Some(Ending::Found) => "exact",
+            Some(Ending::GaveUp) => "given up",
+            None => "on it",
+        }),
+        hints => attempt.map_or(0, Attempt::hints),
+        steps => steps.collect::<Vec<_>>(),
+    }
+}
+
+/// Puts everyone on one incident, or lets them go.
+pub(super) async fn round(
+    State(app): State<Arc<App>>,
+    Extension(visitor): Extension<Visitor>,
+    Form(Chosen { number }): Form<Chosen>,
+) -> Result<Redirect, Failure> {
+    only(&visitor)?;
+    let number = match number.as_str() {
+        "" => None,
+        text => {
+            let known = text.parse().ok().filter(|number| app.shelf.lesson(*number).is_some());
+            Some(known.ok_or_else(|| Failure::missing("such incident"))?)
+        }
+    };
+    app.class().round = number.map(|number| Round { number, hints: 0 });
+    app.changed();
+    Ok(Redirect::to("/lead"))
+}
+
+/// Releases the next hint to everyone.
+pub(super) async fn hint(
+    State(app): State<Arc<App>>,
+    Extension(visitor): Extension<Visitor>,
+) -> Result<Redirect, Failure> {
+    only(&visitor)?;
+    if let Some(round) = &mut app.class().round {
+        round.hints += 1;
+    }
+    app.changed();
+    Ok(Redirect::to("/lead"))
+}
+
+fn only(visitor: &Visitor) -> Result<(), Failure> {
+    let says = "This page is the facilitator's. Its address, with the key, stands where the program was started.";
+    if visitor.lead { Ok(()) } else { Err(Failure::forbidden(says)) }
+}

@@ -1,0 +1,168 @@
+//! The page: `lab serve --web`. Incidents to work on, their evidence, answers and debriefs; a class with a facilitator; the score
+//! board; a live run as it happens. Pages are whole without JavaScript; a small script saves reloading.
+//!
+//! Reading order: [`guard`] (who may ask), [`visitor`] (who asks), [`shelf`] (what there is), [`class`] (what everyone did),
+//! then the pages, one file each. What may not enter: the truth on a page of someone who has not answered; only the pages of an
+//! attempt that is over and of the facilitator take it from the exercise.
+
+mod assets;
+mod board;
+mod catalogue;
+mod class;
+mod evidence;
+mod failure;
+mod guard;
+mod incident;
+mod lead;
+mod live;
+mod shelf;
+mod visitor;
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use axum::{
+    Router,
+    middleware::{from_fn, from_fn_with_state},
+    routing::{get, post},
+};
+use failure::Failure;
+use jiff::Timestamp;
+use minijinja::{Value, context};
+use tokio::{net::TcpListener, sync::watch};
+use visitor::Visitor;
+
+use self::{class::Class, shelf::Shelf};
+use crate::{LabError, pages::Pages, root::Root};
+
+/// The port that is used where none is asked for.
+pub const PORT: u16 = 7070;
+
+/// What is served, and where.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The project whose recordings are worked on.
+    pub root: Root,
+    /// The port on 127.0.0.1; 0 for any that is free.
+    pub port: u16,
+}
+
+/// What every page works with.
+struct App {
+    shelf: Shelf,
+    pages: Pages,
+    class: Mutex<Class>,
+    /// Counts what everyone did, so that pages can follow.
+    changes: watch::Sender<u64>,
+    /// What only the facilitator knows.
+    key: String,
+    address: String,
+}
+
+/// A server that is ready to answer.
+pub struct Served {
+    listener: TcpListener,
+    app: Arc<App>,
+}
+
+impl Served {
+    /// Takes the port, reads the course.
+    ///
+    /// # Errors
+    /// When the port is taken or not allowed, or a scenario does not parse.
+    pub async fn begin(options: &Options) -> Result<Self, LabError> {
+        let at = SocketAddr::from((Ipv4Addr::LOCALHOST, options.port));
+        let listener = TcpListener::bind(at).await.map_err(|error| busy(options.port, &error))?;
+        let at = listener.local_addr().map_err(|error| busy(options.port, &error))?;
+        let app = App {
+            shelf: Shelf::new(options.root.clone())?,
+            pages: Pages::new(),
+            class: Mutex::default(),
+            changes: watch::Sender::new(0),
+            key: visitor::random(),
+            address: format!("http://{at}/"),
+        };
+        Ok(Self { listener, app: Arc::new(app) })
+    }
+
+    /// Where participants begin.
+    pub fn address(&self) -> &str {
+        &self.app.address
+    }
+
+    /// Where the facilitator begins; whoever has it sees the truth.
+    pub fn lead_address(&self) -> String {
+        format!("{}lead?key={}", self.app.address, self.app.key)
+    }
+
+    /// Answers until the program ends.
+    ///
+    /// # Errors
+    /// When the listener fails.
+    pub async fn serve(self) -> Result<(), LabError> {
+        axum::serve(self.listener, routes(self.app)).await.map_err(|error| LabError::Live {
+            what: "serving the page".to_owned(),
+            why: error.to_string(),
+            next: "Start it again.".to_owned(),
+        })
+    }
+}
+
+fn busy(port: u16, error: &std::io::Error) -> LabError {
+    LabError::BadInput {
+        place: format!("port {port} of 127.0.0.1"),
+        what: match error.kind() {
+            std::io::ErrorKind::AddrInUse => "another program listens there".to_owned(),
+            _ => error.to_string(),
+        },
+        next: "Choose another: --port N; or any that is free: --port 0".to_owned(),
+    }
+}
+
+fn routes(app: Arc<App>) -> Router {
+    Router::new()
+        .route("/", get(catalogue::page))
+        .route("/join", post(catalogue::join))
+        .route("/incidents/{number}", get(incident::page))
+        .route("/incidents/{number}/answer", post(incident::answer))
+        .route("/incidents/{number}/hint", post(incident::hint))
+        .route("/incidents/{number}/give-up", post(incident::give_up))
+        .route("/incidents/{number}/evidence", get(evidence::index))
+        .route("/incidents/{number}/evidence/{*page}", get(evidence::page))
+        .route("/lead", get(lead::page))
+        .route("/lead/round", post(lead::round))
+        .route("/lead/hint", post(lead::hint))
+        .route("/class/events", get(live::class))
+        .route("/live", get(live::page))
+        .route("/live/events", get(live::events))
+        .route("/board", get(board::page))
+        .route("/style.css", get(assets::style))
+        .route("/page.js", get(assets::script))
+        .route("/icon.svg", get(assets::icon))
+        .fallback(failure::nowhere)
+        .layer(from_fn_with_state(Arc::clone(&app), visitor::recognise))
+        .layer(from_fn(guard::guard))
+        .with_state(app)
+}
+
+impl App {
+    fn class(&self) -> MutexGuard<'_, Class> {
+        self.class.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Something happened that other pages show.
+    fn changed(&self) {
+        self.changes.send_modify(|count| *count += 1);
+    }
+
+    /// What the frame of every page shows; `follow` is where its changes are told.
+    fn site(&self, visitor: &Visitor, here: &str, follow: &str) -> Value {
+        context! { here, follow, me => self.class().name(&visitor.id), lead => visitor.lead }
+    }
+}
+
+fn now() -> Timestamp {
+    Timestamp::now()
+}

@@ -1,0 +1,190 @@
+//! The page without a browser: who is answered, what a participant is told before the answer, and a class.
+
+use futures::{StreamExt, stream};
+use lab::{scenario, scenario::Truth, train::Course};
+use lab_tests::{Folder, folder, page::Page, root, run};
+use reqwest::{Client, StatusCode, header, redirect::Policy};
+
+const LAB: &str = env!("CARGO_BIN_EXE_lab-under-test");
+
+/// Someone with a browser of their own.
+struct Visitor<'p> {
+    client: Client,
+    page: &'p Page,
+}
+
+impl<'p> Visitor<'p> {
+    fn of(page: &'p Page) -> Self {
+        let client = Client::builder().cookie_store(true).redirect(Policy::limited(3)).no_proxy().build();
+        Self { client: client.expect("a client"), page }
+    }
+
+    async fn get(&self, path: &str) -> (StatusCode, String) {
+        self.open(&self.page.at(path)).await
+    }
+
+    async fn open(&self, address: &str) -> (StatusCode, String) {
+        let answer = self.client.get(address).send().await.expect("an answer");
+        (answer.status(), answer.text().await.expect("text"))
+    }
+
+    async fn post(&self, path: &str, form: &[(&str, &str)]) -> (StatusCode, String) {
+        let origin = self.page.address.trim_end_matches('/').to_owned();
+        let post = self.client.post(self.page.at(path)).header(header::ORIGIN, origin).form(form);
+        let answer = post.send().await.expect("an answer");
+        (answer.status(), answer.text().await.expect("text"))
+    }
+}
+
+fn number_of(name: &str) -> usize {
+    let course = Course::of(&scenario::list(&root()).expect("scenarios"));
+    course.find(name).expect("a lesson").number
+}
+
+/// The list of all causes, which is on every incident's page alike.
+fn without_choices(page: &str) -> String {
+    let (before, rest) = page.split_once("<datalist id=\"causes\">").expect("the choices");
+    let (_, after) = rest.split_once("</datalist>").expect("their end");
+    format!("{before}{after}")
+}
+
+/// What would give a scenario away: its causes by id and title, its own title, and its name where it says more than a word.
+fn secrets(scenario: &scenario::Scenario) -> Vec<String> {
+    let mut secrets = vec![scenario.title.clone()];
+    if let Truth::Roots(roots) = &scenario.truth {
+        for root in roots {
+            let reference = diagnoser::causes::references().into_iter().find(|known| known.id == root.cause);
+            let title = reference.expect("a known cause").title;
+            secrets.extend([root.cause.clone(), title.lines().next().expect("a title").to_owned()]);
+        }
+        secrets.extend(Some(scenario.name.clone()).filter(|name| name.contains('-')));
+    }
+    secrets
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_is_told_the_truth_before_the_answer() {
+    let cache = Folder::new();
+    let page = Page::serve(LAB, &folder(), cache.path());
+    let scenarios = scenario::list(&root()).expect("scenarios");
+    let course = Course::of(&scenarios);
+    let visitor = Visitor::of(&page);
+    let mut catalogue = String::new();
+    for path in ["", "board", "live"] {
+        catalogue.push_str(&visitor.get(path).await.1);
+    }
+    let check = async |scenario: &scenario::Scenario| {
+        let number = course.find(&scenario.name).expect("a lesson").number;
+        let (status, incident) = visitor.get(&format!("incidents/{number}")).await;
+        assert_eq!(status, StatusCode::OK, "{}: {incident}", scenario.name);
+        let index = visitor.get(&format!("incidents/{number}/evidence")).await.1;
+        for secret in secrets(scenario) {
+            for (what, text) in [("incident", without_choices(&incident)), ("evidence", index.clone())] {
+                assert!(!text.contains(&secret), "{}: the {what} page says `{secret}`", scenario.name);
+            }
+            assert!(!catalogue.contains(&secret), "{}: the catalogue says `{secret}`", scenario.name);
+            // All of the evidence at once: nothing in it has these words.
+            let found = visitor.client.get(page.at(&format!("incidents/{number}/evidence"))).query(&[("q", &secret)]);
+            let found = found.send().await.expect("an answer").text().await.expect("text");
+            assert!(found.contains("<h2>0 lines"), "{}: the evidence says `{secret}`", scenario.name);
+        }
+        // Hints may say much, and never the cause.
+        for refused in ["lead", "lead?key=0"] {
+            assert_eq!(visitor.get(refused).await.0, StatusCode::FORBIDDEN);
+        }
+    };
+    let recorded = scenarios.iter().filter(|scenario| root().recordings().join(&scenario.name).is_dir());
+    stream::iter(recorded).for_each_concurrent(2, check).await;
+}
+
+#[tokio::test]
+async fn only_pages_of_this_server_are_answered() {
+    let cache = Folder::new();
+    let page = Page::serve(LAB, &folder(), cache.path());
+    let visitor = Visitor::of(&page);
+    let foreign =
+        visitor.client.get(page.at("")).header(header::HOST, "lab.example.test").send().await.expect("refused");
+    assert_eq!(foreign.status(), StatusCode::FORBIDDEN);
+    for origin in [None, Some("http://lab.example.test"), Some("null")] {
+        let mut post = visitor.client.post(page.at("join")).form(&[("name", "Ada")]);
+        if let Some(origin) = origin {
+            post = post.header(header::ORIGIN, origin);
+        }
+        assert_eq!(post.send().await.expect("refused").status(), StatusCode::FORBIDDEN, "{origin:?}");
+    }
+    let (status, text) = visitor.post("join", &[("name", "<b>Ada</b>")]).await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(text.contains("&lt;b&gt;Ada&lt;&#x2f;b&gt;"), "{text}");
+    for nowhere in ["incidents/0", "incidents/9999", "incidents/x", "incidents/1/evidence/file/../meta.json", "nothing"]
+    {
+        let status = visitor.get(nowhere).await.0;
+        assert!(status == StatusCode::NOT_FOUND || status == StatusCode::BAD_REQUEST, "{nowhere}: {status}");
+    }
+}
+
+#[tokio::test]
+async fn hints_answers_and_the_debrief() {
+    let cache = Folder::new();
+    let page = Page::serve(LAB, &folder(), cache.path());
+    let visitor = Visitor::of(&page);
+    let at = format!("incidents/{}", number_of("port-mismatch"));
+    let scenario = scenario::find(&root(), "port-mismatch").expect("a scenario");
+    let (_, before) = visitor.get(&at).await;
+    assert!(!before.contains(&scenario.hints[0]) && !before.contains("Debrief"));
+    let (_, hinted) = visitor.post(&format!("{at}/hint"), &[]).await;
+    assert!(hinted.contains(&scenario.hints[0]) && !hinted.contains(&scenario.hints[1]), "{hinted}");
+    let (_, wrong) = visitor
+        .post(&format!("{at}/answer"), &[("cause", "process-not-listening"), ("subject", "deployment/shop-c/web")])
+        .await;
+    assert!(wrong.contains("note bad") && !wrong.contains("Debrief"), "{wrong}");
+    let answer = [("cause", "service-port-mismatch"), ("subject", "service/shop-c/web")];
+    let (_, right) = visitor.post(&format!("{at}/answer"), &answer).await;
+    for told in ["Debrief", "Exact, in", "with 1 hint", &scenario.title, "class=\"cross\"", "What was done to it"] {
+        assert!(right.contains(told), "`{told}` is not in {right}");
+    }
+    let object = format!("{at}/evidence/object/service/shop-c/web");
+    let (_, marked) = visitor.get(&object).await;
+    assert!(marked.contains("id=\"-spec-ports-0-targetPort\" class=\"hit\""), "{marked}");
+    let (_, others) = Visitor::of(&page).get(&object).await;
+    assert!(others.contains("targetPort") && !others.contains("class=\"hit\""), "what decides is for who has answered");
+}
+
+#[tokio::test]
+async fn a_class_is_led_and_its_participants_are_not_told() {
+    let cache = Folder::new();
+    let page = Page::serve(LAB, &folder(), cache.path());
+    let (lead, ada) = (Visitor::of(&page), Visitor::of(&page));
+    let scenario = scenario::find(&root(), "port-mismatch").expect("a scenario");
+    let number = number_of("port-mismatch").to_string();
+    ada.post("join", &[("name", "Ada")]).await;
+    assert_eq!(ada.post("lead/round", &[("number", &number)]).await.0, StatusCode::FORBIDDEN);
+    assert_eq!(lead.open(&page.lead).await.0, StatusCode::OK);
+    let (_, led) = lead.post("lead/round", &[("number", &number)]).await;
+    assert!(led.contains("Ada") && led.contains("service&#x2f;shop-c&#x2f;web"), "{led}");
+
+    let at = format!("incidents/{number}");
+    assert!(ada.get("").await.1.contains(&format!("The class is on <a href=\"/{at}\"")));
+    let (_, before) = ada.get(&at).await;
+    assert!(before.contains("the facilitator releases them") && !before.contains(&scenario.hints[0]));
+    assert_eq!(ada.post(&format!("{at}/hint"), &[]).await.0, StatusCode::FORBIDDEN);
+    assert_eq!(ada.post("lead/hint", &[]).await.0, StatusCode::FORBIDDEN);
+    lead.post("lead/hint", &[]).await;
+    let (_, released) = ada.get(&at).await;
+    assert!(released.contains(&scenario.hints[0]) && !released.contains(&scenario.hints[1]));
+    assert!(!without_choices(&released).contains("service-port-mismatch"));
+
+    ada.get(&format!("{at}/evidence/file/traffic.jsonl")).await;
+    let wrong = [("cause", "scaled-to-zero"), ("subject", "deployment/shop-c/web")];
+    ada.post(&format!("{at}/answer"), &wrong).await;
+    let (_, seen) = lead.get("lead").await;
+    assert!(seen.contains("show traffic.jsonl") && seen.contains("answer scaled-to-zero"), "{seen}");
+}
+
+#[test]
+fn a_port_that_is_taken_is_named() {
+    let cache = Folder::new();
+    let page = Page::serve(LAB, &folder(), cache.path());
+    let port = page.address.trim_end_matches('/').rsplit(':').next().expect("a port");
+    let answer = run(LAB, &folder(), ["serve", "--web", "--port", port]);
+    answer.assert_error(2, &[&format!("port {port} of 127.0.0.1"), "another program listens there", "--port"]);
+}
