@@ -163,6 +163,7 @@ mod tests {
             edges: vec![(0, 1), (0, 2)],
             way: vec![0, 1],
             hops: vec![vec![0], vec![1], vec![]],
+            beside: vec![],
         }
     }
 

@@ -82,6 +82,7 @@ mod tests {
             message: String::new(),
             tags: vec![tag.to_owned()],
             all_tags: vec![],
+            twins: vec![],
         }
     }
 
