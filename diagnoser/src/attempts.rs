@@ -94,7 +94,7 @@ pub(crate) fn services(model: &Model<'_>, pod: &Object) -> Vec<(Subject, Citatio
 }
 
 /// How many of the last lines of a log are looked at: what was over long ago says nothing.
-const LINES: usize = 50;
+const LINES: usize = 100;
 
 /// The last line of a log that tells of an attempt in vain at an address of which `wanted` holds, where it tells so more than once.
 pub(crate) fn in_vain(log: &LogFile, wanted: impl Fn(&str) -> bool) -> Option<Citation> {

@@ -107,7 +107,7 @@ const LAST: usize = 100;
 
 /// Words of errno(3), Go, Java and of database servers for what is not the application's own: a peer that cannot be reached
 /// or turns it away, a file it may not touch, a port that another holds.
-const OF_OTHERS: [&str; 15] = [
+const OF_OTHERS: [&str; 16] = [
     "access denied for user",
     "accessdeniedexception",
     "already in use",
@@ -118,6 +118,7 @@ const OF_OTHERS: [&str; 15] = [
     "connection timed out",
     "econnrefused",
     "i/o timeout",
+    "is forbidden: user",
     "no route to host",
     "not connected",
     "operation not permitted",

@@ -30,7 +30,7 @@ use super::{
 use crate::{
     diagnosis::{Change, Fix},
     evidence::{Fact, Object},
-    model::Model,
+    model::{Model, is_down},
     propagation::Mode,
     subject::Subject,
     symptoms::{Observation, Symptom},
@@ -53,9 +53,52 @@ impl Cause for RbacForbidden {
     }
 
     fn examine(&self, case: &Case<'_, '_>) -> Vec<Finding> {
-        case.symptoms.iter().filter_map(|symptom| examine(case.model, symptom)).collect()
+        let found: Vec<Finding> = case.symptoms.iter().filter_map(|symptom| examine(case.model, symptom)).collect();
+        if found.is_empty() { of_pods(case.model) } else { found }
     }
 }
+
+/// Pods whose log tells that the API server forbids their own account something, by workload.
+fn of_pods(model: &Model<'_>) -> Vec<Finding> {
+    let mut found: Vec<Finding> = Vec::new();
+    for pod in model.evidence.objects.of_kind("pod") {
+        let own = |line: &str| {
+            let account = pod.text("/spec/serviceAccountName").unwrap_or("default");
+            refusal(line).filter(|refusal| refusal.account == account && refusal.namespace == pod.namespace())
+        };
+        let logs = model.evidence.logs.of(pod.subject()).iter();
+        let told = logs.filter_map(|log| {
+            let line =
+                log.text.lines().rev().take(LINES).filter(|line| line.contains("is forbidden: User ")).find_map(own)?;
+            Some((line, log.last_line_within(LINES, |line| own(line).is_some())?))
+        });
+        let Some((refused, said)) = told.last() else { continue };
+        let roles = bound(model, &refused);
+        let workload = model.workload_of(pod.subject());
+        let says = format!("{} may not {} {}", refused.account, refused.verb, refused.resource);
+        let (subject, state) = if let Some(role) = roles.iter().find(|role| grants(role, &refused)) {
+            let may =
+                role.cite("/rules", format!("{} may {} {} by now", refused.account, refused.verb, refused.resource));
+            (workload, State::excluded("a role allows it by now", vec![said, may]))
+        } else if let Some(role) = roles.iter().max_by_key(|role| likeness(role, &[&refused])) {
+            let lacks = role.cite("/rules", format!("{} has no rule for {}", role.subject(), what(&[&refused])));
+            let summary = format!("Let {} allow {} to {}", role.subject(), refused.account, what(&[&refused]));
+            let fix = Fix { summary, patch: granted(role, &[&refused]) };
+            (role.subject().clone(), State::holds(vec![said, lacks], fix))
+        } else {
+            let account = pod.cite("/spec/serviceAccountName", says);
+            let summary = format!("Bind a role to the account of {workload} that allows it to {}", what(&[&refused]));
+            (workload, State::holds(vec![said, account], Fix { summary, patch: vec![] }))
+        };
+        let down = is_down(pod).then_some(Mode::Down);
+        let effects = [Mode::Errors].into_iter().chain(down).map(|mode| (pod.subject().clone(), mode)).collect();
+        found.push(Finding { subject, effects, state });
+    }
+    found
+}
+
+/// How many of the last lines of a log are looked at.
+const LINES: usize = 200;
 
 /// One refusal, in the API server's words.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -232,6 +275,20 @@ mod tests {
         format!(
             "object ClusterRole r  rules[0].apiGroups[0]=networking.k8s.io rules[0].resources[0]={resources} rules[0].verbs[0]=list"
         )
+    }
+
+    #[test]
+    fn holds_in_an_application_of_which_only_the_log_tells() {
+        let world = "deployment a/job  app=job
+             pod a/job-1  app=job  ready  owner deployment/a/job
+             set pod/a/job-1  spec.serviceAccountName=job
+             log a/job-1  pods is forbidden: User \"system:serviceaccount:a:job\" cannot list resource \"pods\" in API group \"\" in the namespace \"a\"
+             probe service/a/job:80  connected in 1ms";
+        check(&format!("{world}\n=> rbac-forbidden deployment/a/job"));
+        let role = "object Role a/reader  rules=[{\"apiGroups\":[\"\"],\"resources\":[\"secrets\"],\"verbs\":[\"list\"]}]
+             object RoleBinding a/reader  roleRef.kind=Role  roleRef.name=reader  subjects[0].kind=ServiceAccount  subjects[0].name=job";
+        check(&format!("{world}\n{role}\n=> rbac-forbidden role/a/reader"));
+        check(&format!("{world}\n{}\n=> unknown", role.replace("secrets", "pods")));
     }
 
     #[test]
