@@ -67,12 +67,12 @@ fn of_pods(model: &Model<'_>) -> Vec<Finding> {
             refusal(line).filter(|refusal| refusal.account == account && refusal.namespace == pod.namespace())
         };
         let logs = model.evidence.logs.of(pod.subject()).iter();
-        let told = logs.filter_map(|log| {
+        let mut told = logs.filter_map(|log| {
             let line =
                 log.text.lines().rev().take(LINES).filter(|line| line.contains("is forbidden: User ")).find_map(own)?;
             Some((line, log.last_line_within(LINES, |line| own(line).is_some())?))
         });
-        let Some((refused, said)) = told.last() else { continue };
+        let Some((refused, said)) = told.next_back() else { continue };
         let roles = bound(model, &refused);
         let workload = model.workload_of(pod.subject());
         let says = format!("{} may not {} {}", refused.account, refused.verb, refused.resource);
