@@ -15,13 +15,14 @@ use lab::{
     train::progress::{self, Progress},
     variant,
 };
-use lab_tests::{Answer, Folder, folder, recorded, root};
+use lab_tests::{Answer, Folder, folder, recorded, root, run};
 
+const LAB: &str = env!("CARGO_BIN_EXE_lab-under-test");
 const FILE: &str = "chaos-replay-lab/progress.json";
 
 /// The program, with its progress and its temporary files in a folder of the test's.
 fn command(home: &Folder, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_lab-under-test"));
+    let mut command = Command::new(LAB);
     command.arg("train").args(arguments).current_dir(folder()).env_remove("LAB_ROOT").env_remove("RUST_LOG");
     command.env("XDG_DATA_HOME", home.path()).env("TMPDIR", home.path());
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -88,7 +89,7 @@ fn check(name: &str) {
         assert!(!before.contains(&root.cause), "{name}: {} was shown before the answer:\n{before}", root.cause);
         assert!(after.contains(&format!("{} in {}", root.cause, root.subject)), "{name}: {after}");
     }
-    let told = ["Exact, in", title, "how an expert would have narrowed it", "your steps"];
+    let told = ["Exact, in", title, "how an expert would have narrowed it", "what you said"];
     assert!(
         told.iter().all(|word| after.split_whitespace().collect::<Vec<_>>().join(" ").contains(word)),
         "{name}: {after}"
@@ -110,7 +111,7 @@ fn a_wrong_answer_is_explained_and_an_unclear_one_is_asked_about() {
             "answer port mismatch",
             "answer qwertz, service/web",
             "answer port mismatch, service/nobody",
-            "answer process not listening, deployment/web",
+            "answer process not listening, pod/web",
             "answer selector mismatch, service/web",
             "answer port mismatch, service/api",
             "give up",
@@ -121,7 +122,9 @@ fn a_wrong_answer_is_explained_and_an_unclear_one_is_asked_about() {
         "Where? Name the object as well",
         "No cause is called \"qwertz\"",
         "Nothing here is called \"service/nobody\"",
-        "and something else is wrong with it. What speaks",
+        "The failing requests do end there",
+        "it is, and something else is wrong with it",
+        "speaks against process-not-listening: pod/shop-c/web-",
         "That is what is wrong, and not with",
         "Given up after",
         "0 of 100 points",
@@ -131,6 +134,32 @@ fn a_wrong_answer_is_explained_and_an_unclear_one_is_asked_about() {
     }
     let record = &kept(&home).records[0];
     assert_eq!((record.found, record.points, record.answers), (false, 0, 3), "what was unclear does not count");
+}
+
+#[test]
+fn noise_half_the_answer_and_the_symptom_are_told_from_the_root() {
+    let home = Folder::new();
+    let said = |name: &str, line: &str| {
+        let answer = train(&home, &[name, "--seed", "0"], &[line, "quit"]);
+        answer.stdout.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let noise = said("healthy-noisy", "answer scaled to zero, deployment/reports");
+    assert!(noise.contains("That is so, and nobody suffers from it"), "{noise}");
+    let half = said("two-faults-502", "answer port mismatch, service/web");
+    assert!(half.contains("Right.") && half.contains("That is not all"), "{half}");
+    let both = said("two-faults-502", "answer port mismatch, service/web; disk full, service/web");
+    assert!(both.contains("disk-full in service/") && !both.contains("That is not all"), "{both}");
+    let symptom = said("kafka-disk-full", "answer process not listening, name/broker-1.example.test");
+    assert!(symptom.contains("That is the symptom"), "{symptom}");
+}
+
+#[test]
+fn a_variant_is_replayed_and_is_the_same_every_time() {
+    let variant = |seed| run(LAB, &folder(), ["scenario", "port-mismatch", "--format", "json", "--seed", seed]);
+    let (one, again, other) = (variant("3").json(), variant("3").json(), variant("4").json());
+    assert_eq!((&one["score"]["outcome"], &one["diagnosis"]), (&"exact".into(), &again["diagnosis"]));
+    assert_ne!(one["diagnosis"], other["diagnosis"]);
+    assert!(!one.to_string().contains("/web\""), "{one}");
 }
 
 #[test]
@@ -175,7 +204,7 @@ fn kubectl_reads_the_recording_and_counts_as_a_look() {
     let answer =
         train(&home, &["port-mismatch"], &["kubectl get endpointslices -A", "kubectl delete pods --all -A", "give up"]);
     assert!(answer.stdout.contains("web-jgpg7"), "{answer:?}");
-    assert!(answer.stdout.contains("your steps\n  3 "), "{answer:?}");
+    assert!(answer.stdout.contains("  kubectl get endpointslices -A\n"), "{answer:?}");
     assert!(!answer.stdout.contains("endpoints: empty, unready"), "it was looked at: {answer:?}");
     assert!(!answer.stdout.contains("deleted"), "{answer:?}");
     let left =

@@ -1,18 +1,20 @@
 //! What is told when an exercise is over. Eighty columns, calm.
 
 use super::layout::{Style, ends, hang, harmless};
-use crate::train::{Debrief, Ending, RootTold, Step, Twin};
+use crate::train::{Debrief, Ending, RootTold, Twin};
 
 /// More readings of a root than these are counted.
 const MOST_READINGS: usize = 6;
+/// The levels of the investigation pyramid, broad to narrow.
+const LEVELS: [u8; 4] = [1, 2, 3, 4];
 
 /// All of it.
 pub fn render(debrief: &Debrief, style: Style) -> String {
     let parts = [
         result(debrief, style),
         truth(debrief, style),
-        titled("how an expert would have narrowed it", &expert(debrief), style),
-        titled("your steps", &debrief.own_steps.iter().map(own_step).collect::<String>(), style),
+        titled("how an expert would have narrowed it, and what you looked at", &expert(debrief), style),
+        titled("what you said", &own(debrief, None), style),
         titled("skipped", &debrief.skipped.iter().map(|why| hang("  - ", why)).collect::<String>(), style),
         titled("what would have told its twins apart", &debrief.twins.iter().map(twin).collect::<String>(), style),
         format!("lab scenario {} shows the whole diagnosis.\n", debrief.scenario),
@@ -56,18 +58,23 @@ fn root(root: &RootTold) -> String {
     if fix.is_empty() { out } else { out + &hang("  fix: ", &harmless(fix)) }
 }
 
-/// In prose, and as the steps of the diagnoser.
+/// In prose, and level by level as the steps of the diagnoser, the trainee's looks of the same level under them.
 fn expert(debrief: &Debrief) -> String {
     let mut out = if debrief.expert.is_empty() { String::new() } else { hang("  ", &debrief.expert) };
-    for step in debrief.expert_steps.iter().filter(|step| !matches!(step.step.as_str(), "root-cause" | "fix")) {
-        out.push_str(&hang(&format!("  {} {:<10} ", step.level, step.step), &harmless(&step.answer)));
+    for level in LEVELS {
+        for step in debrief.expert_steps.iter().filter(|step| step.level == level && step.step != "fix") {
+            out.push_str(&hang(&format!("  {level} {:<10} ", step.step), &harmless(&step.answer)));
+        }
+        let looks = own(debrief, Some(level));
+        out.push_str(if looks.is_empty() { "      you        looked at nothing of this level\n" } else { &looks });
     }
     out
 }
 
-fn own_step(step: &Step) -> String {
-    let level = step.level.map_or_else(|| " ".to_owned(), |level| level.to_string());
-    hang(&format!("  {level} {:>7}  ", clock(step.seconds)), &harmless(&step.says))
+/// The trainee's looks of a level; without one, hints and answers.
+fn own(debrief: &Debrief, level: Option<u8>) -> String {
+    let steps = debrief.own_steps.iter().filter(|step| step.level == level);
+    steps.map(|step| hang(&format!("      you {:>5}  ", clock(step.seconds)), &harmless(&step.says))).collect()
 }
 
 fn twin(twin: &Twin) -> String {

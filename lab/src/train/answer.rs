@@ -3,7 +3,7 @@
 use diagnoser::Subject;
 use serde::Serialize;
 
-use super::{Exercise, causes};
+use super::{Exercise, causes, judgement};
 
 /// One cause in one object, as it was understood.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -91,16 +91,23 @@ fn claim(text: &str, exercise: &Exercise) -> Result<Claim, Unclear> {
     let subject = match subjects[..] {
         [] => return Err(Unclear::UnknownSubject(object)),
         [one] => one.clone(),
-        _ => {
-            let of = subjects.iter().take(MOST).map(ToString::to_string).collect();
-            return Err(Unclear::WhichSubject { said: object, of });
-        }
+        _ => workload(&subjects, exercise).ok_or_else(|| Unclear::WhichSubject {
+            said: object,
+            of: subjects.iter().take(MOST).map(ToString::to_string).collect(),
+        })?,
     };
     match causes::meant(&said, &subject.kind)[..] {
         [] => Err(Unclear::UnknownCause(said)),
         [cause] => Ok(Claim { cause, subject }),
         ref several => Err(Unclear::WhichCause { said, of: several.to_vec() }),
     }
+}
+
+/// The workload that makes all of these: who names replicas by what their names share means it.
+fn workload(subjects: &[&Subject], exercise: &Exercise) -> Option<Subject> {
+    let mut workloads = subjects.iter().map(|subject| judgement::owners(subject, exercise).pop());
+    let first = workloads.next()??;
+    workloads.all(|other| other.as_ref() == Some(&first)).then_some(first)
 }
 
 /// The words of the cause, and those of the object: what follows the last comma, `in` or colon, or else the word with a slash.

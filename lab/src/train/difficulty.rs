@@ -12,8 +12,8 @@ use crate::scenario::{Scenario, Symptom, Truth};
 ///   branch.
 /// - `causes`: how many causes bring about this symptom somewhere in the course, and without a symptom, how many could have
 ///   befallen the same world; every doubling adds 1.
-/// - `distractors`: 1 for everything that is set up beside the world, 1 where only some of the requests suffer, and 2 for
-///   every independent root after the first.
+/// - `distractors`: 1 for everything that is set up beside the world, and 2 each where only some of the requests suffer and
+///   for every independent root after the first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Difficulty {
     /// Questions from the symptom to the root.
@@ -27,9 +27,9 @@ pub struct Difficulty {
 impl Difficulty {
     /// Of one scenario among all.
     pub fn of(scenario: &Scenario, all: &[Scenario]) -> Self {
-        let family = scenario.symptom.family();
-        let alike = all.iter().filter(|other| match &family {
-            Some(family) => other.symptom.family().as_ref() == Some(family),
+        let code = scenario.symptom.code();
+        let alike = all.iter().filter(|other| match &code {
+            Some(code) => other.symptom.code().as_ref() == Some(code),
             None => other.world == scenario.world,
         });
         let causes: BTreeSet<&str> = alike.flat_map(causes).collect();
@@ -42,7 +42,7 @@ impl Difficulty {
         Self {
             hops: scenario.leaf.len().saturating_sub(1).max(1),
             causes: causes.len().max(1),
-            distractors: scenario.with.len() + usize::from(partial) + 2 * roots.saturating_sub(1),
+            distractors: scenario.with.len() + 2 * usize::from(partial) + 2 * roots.saturating_sub(1),
         }
     }
 

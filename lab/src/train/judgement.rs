@@ -112,6 +112,7 @@ fn relation(claim: &Claim, exercise: &Exercise) -> Relation {
     let roots = exercise.roots();
     let diagnosis = &exercise.diagnosis;
     let same = |subject: &Subject| is_same(&claim.subject, subject, exercise);
+    let touches = |subject: &Subject| same(subject) || owners(subject, exercise).contains(&claim.subject);
     if roots.iter().any(|root| root.cause == claim.cause && same(&root.subject)) {
         Relation::Root
     } else if diagnosis.noise.iter().any(|noise| noise.cause == claim.cause && noise.subject == claim.subject) {
@@ -122,13 +123,13 @@ fn relation(claim: &Claim, exercise: &Exercise) -> Relation {
         Relation::RightCause
     } else if roots.iter().any(|root| same(&root.subject)) {
         Relation::RightObject
-    } else if ends_at(&diagnosis.path, &claim.subject) {
+    } else if ends_at(&diagnosis.path, touches) {
         Relation::RightHop
+    } else if diagnosis.symptoms.iter().any(|symptom| touches(&symptom.subject)) {
+        Relation::Symptom
     } else if why_not(claim, exercise).is_some() {
         Relation::RuledOut
-    } else if diagnosis.symptoms.iter().any(|symptom| same(&symptom.subject)) {
-        Relation::Symptom
-    } else if diagnosis.path.iter().any(|hop| hop.subjects.iter().any(same)) {
+    } else if diagnosis.path.iter().any(|hop| hop.subjects.iter().any(touches)) {
         Relation::OnTheWay
     } else {
         Relation::NotInvolved
@@ -142,7 +143,7 @@ fn is_same(claimed: &Subject, truth: &Subject, exercise: &Exercise) -> bool {
 }
 
 /// The workloads that make a pod, nearest first.
-fn owners(subject: &Subject, exercise: &Exercise) -> Vec<Subject> {
+pub(super) fn owners(subject: &Subject, exercise: &Exercise) -> Vec<Subject> {
     /// Pod, ReplicaSet, Deployment; Job, CronJob.
     const DEEPEST: usize = 3;
     let mut owners = Vec::new();
@@ -156,19 +157,20 @@ fn owners(subject: &Subject, exercise: &Exercise) -> Vec<Subject> {
     owners
 }
 
-/// Whether the failing requests end between this object's hop and the next.
-fn ends_at(path: &[Hop], subject: &Subject) -> bool {
+/// Whether the failing requests end between a hop of such an object and the next.
+fn ends_at(path: &[Hop], is_it: impl Fn(&Subject) -> bool) -> bool {
     let broken = path.iter().position(|hop| hop.broken_after);
-    broken.is_some_and(|at| path[at..].iter().take(2).any(|hop| hop.subjects.contains(subject)))
+    broken.is_some_and(|at| path[at..].iter().take(2).any(|hop| hop.subjects.iter().any(&is_it)))
 }
 
-/// The reading that rules a claim out, where it was looked at: of the same object, or of an object of the same cause.
+/// The reading that rules a claim out, where it was looked at. What speaks against another cause in the very object of the root
+/// may tell the root.
 fn why_not<'a>(claim: &Claim, exercise: &'a Exercise) -> Option<&'a str> {
-    let ruled_out = exercise.diagnosis.root_causes.iter().flat_map(|root| &root.ruled_out);
-    let of_cause: Vec<_> = ruled_out.filter(|ruled| ruled.cause == claim.cause).collect();
-    let best = of_cause.iter().find(|ruled| ruled.subject == claim.subject).or(of_cause.first())?;
-    let tells = exercise.roots().iter().any(|root| best.because.contains(&root.cause));
-    (!tells).then_some(best.because.as_str())
+    let meant = |subject: &Subject| *subject == claim.subject || owners(subject, exercise).contains(&claim.subject);
+    let mut ruled_out = exercise.diagnosis.root_causes.iter().flat_map(|root| &root.ruled_out);
+    let found = ruled_out.find(|ruled| ruled.cause == claim.cause && meant(&ruled.subject))?;
+    let tells = |root: &scenario::Root| meant(&root.subject) || found.because.contains(&root.cause);
+    (!exercise.roots().iter().any(tells)).then_some(found.because.as_str())
 }
 
 fn says(claim: &Claim, relation: Relation, exercise: &Exercise) -> String {
