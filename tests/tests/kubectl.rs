@@ -146,7 +146,7 @@ fn timeless(text: &str) -> String {
         (r"\b(\d+)m( \(\d+%\))", "$1 thousandths$2"),
         (r"(cpu: +)(\d+)m\b", "$1$2 thousandths"),
         (r"(?m)(^|[ (])(\d+[smhdy])+($|[ )])", "${1}AGE$3"),
-        (r"\(x\d+ over AGE\)", "(again)"),
+        (r"AGE \(x\d+ over AGE\)", "AGE"),
         (r"(resourceVersion\W+)\d+", "${1}N"),
         (r"(True|False|Unknown)( +)\w{3}, \d\d \w{3} \d{4} [\d:]{8} \+0000", "$1${2}TIME"),
         (r"(RenewTime: +).*", "${1}TIME"),
@@ -203,8 +203,8 @@ fn recordings_read_as_the_live_cluster_did() {
     let mut differing = Vec::new();
     for name in SCENARIOS {
         let evidence =
-            evidence_folder::read(&folder().join("recordings").join(name).join("evidence")).expect("evidence");
-        let (_served, place) = served(&evidence.files);
+            evidence_folder::read(&folder().join("recordings").join(name).join("evidence")).expect("evidence").files;
+        let (_served, place) = served(&evidence);
         let said = Kubectl { config: &place.path().join("config"), cache: &place }.session();
         if env::var_os("UPDATE_KUBECTL").is_some_and(|what| what == "served") {
             fs::write(expected(name), &said).expect("tests/kubectl/ can be written");
@@ -218,9 +218,10 @@ fn recordings_read_as_the_live_cluster_did() {
 #[ignore = "needs kubectl 1.34; .ci/run runs it"]
 fn recordings_refuse_what_would_change_them() {
     needs_1_34();
-    let evidence =
-        evidence_folder::read(&folder().join("recordings").join(SCENARIOS[4]).join("evidence")).expect("evidence");
-    let (_served, place) = served(&evidence.files);
+    let evidence = evidence_folder::read(&folder().join("recordings").join(SCENARIOS[4]).join("evidence"))
+        .expect("evidence")
+        .files;
+    let (_served, place) = served(&evidence);
     let config = place.path().join("config");
     let kubectl = Kubectl { config: &config, cache: &place };
     let before = kubectl.says(&kubectl.named("get deployment web -n NS -o yaml"));

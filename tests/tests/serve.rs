@@ -157,6 +157,8 @@ fn nothing_is_served_but_the_evidence_and_nothing_is_written() {
     ] {
         assert_eq!(get(&served, path).status, 404, "{path}");
     }
+    // What clients read before they write leads them to the server's refusal.
+    assert_eq!((get(&served, "/openapi/v2").status, get(&served, "/openapi/v3/apis/apps/v1").status), (200, 200));
     for method in ["POST", "PUT", "PATCH", "DELETE"] {
         let refused = request(&served, method, "/api/v1/namespaces/shop/pods/web-1", "application/json");
         assert_eq!((refused.status, &refused.json()["reason"]), (403, &json!("Forbidden")), "{method}");

@@ -1,4 +1,5 @@
-//! Ctrl-C, SIGTERM and a terminal that is closed. The first asks the run to take everything back and end; a second leaves that to `lab gc`.
+//! Ctrl-C, SIGTERM and a terminal that is closed. The first asks the run to take everything back and end; a second leaves that
+//! to `lab gc`.
 
 use tokio::signal::unix::{SignalKind, signal};
 

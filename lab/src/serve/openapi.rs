@@ -9,8 +9,15 @@ use super::{
     resources::Resource,
 };
 
+/// The older description's form.
+const V2: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
+
 /// The answer to `/openapi/...`.
 pub(super) fn answer(cluster: &Cluster, path: &str) -> Answer {
+    if path == "/openapi/v2" {
+        // For kubectl before 1.29, which reads it first: an empty document in the form it asks for, protobuf.
+        return Answer { content_type: V2, ..Answer::text("") };
+    }
     let Some(below) = path.strip_prefix("/openapi/v3") else { return no_such_address() };
     let of_group = |resource: &&Resource| root(resource) == below.trim_matches('/');
     if below.trim_matches('/').is_empty() {

@@ -9,6 +9,7 @@ mod network;
 mod nodes;
 mod pods;
 mod records;
+mod scaling;
 mod storage;
 mod workloads;
 
@@ -93,7 +94,8 @@ fn printer(resource: &Resource) -> Option<Printer> {
             .or_else(|| access::printer(&resource.kind))
             .or_else(|| records::printer(&resource.kind))
             .or_else(|| workloads::printer(&resource.kind)),
-        "apps" | "autoscaling" | "batch" | "policy" => workloads::printer(&resource.kind),
+        "apps" | "batch" => workloads::printer(&resource.kind),
+        "autoscaling" | "policy" => scaling::printer(&resource.kind),
         "discovery.k8s.io" | "networking.k8s.io" => network::printer(&resource.kind),
         "storage.k8s.io" => storage::printer(&resource.kind),
         "rbac.authorization.k8s.io" | "certificates.k8s.io" => access::printer(&resource.kind),
