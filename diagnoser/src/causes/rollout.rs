@@ -177,7 +177,9 @@ fn normal(template: &Value) -> Value {
             labels.remove("pod-template-hash");
         }
     }
-    without_defaults(&mut template["spec"]);
+    if let Some(spec) = template.get_mut("spec") {
+        without_defaults(spec);
+    }
     template
 }
 
@@ -221,6 +223,13 @@ mod tests {
         let model = Model::new(&evidence);
         let earlier = previous(&model, &workload.parse().unwrap());
         look(&model, earlier)
+    }
+
+    #[test]
+    fn a_template_that_is_none_is_no_other_template() {
+        for odd in [serde_json::json!([1]), serde_json::json!("x"), Value::Null] {
+            assert_eq!(normal(&odd), odd);
+        }
     }
 
     #[test]
