@@ -162,9 +162,9 @@ impl Look {
     pub fn request(path_and_query: &str) -> Option<Self> {
         let (path, query) = path_and_query.split_once('?').unwrap_or((path_and_query, ""));
         let mut parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
-        let version = match parts.first()? {
-            &"api" => 2,
-            &"apis" => 3,
+        let version = match *parts.first()? {
+            "api" => 2,
+            "apis" => 3,
             _ => return None,
         };
         if parts.len() <= version {
