@@ -67,7 +67,7 @@ impl Browser {
         answer["value"].as_array().cloned().unwrap_or_else(|| panic!("no log: {answer}"))
     }
 
-    /// Every address that pages asked for since the log was last read, without the browser's own (`chrome://newtab`).
+    /// Every address that pages asked for since the log was last read, without what is in the browser itself (`chrome:`, `data:`).
     ///
     /// # Panics
     /// When it does not say.
@@ -76,7 +76,7 @@ impl Browser {
         let messages = entries.filter_map(|entry| serde_json::from_str::<Value>(entry["message"].as_str()?).ok());
         let sent = messages.filter(|message| message["message"]["method"] == "Network.requestWillBeSent");
         let urls = sent.filter_map(|message| Some(message["message"]["params"]["request"]["url"].as_str()?.to_owned()));
-        urls.filter(|url| !url.starts_with("chrome://")).collect()
+        urls.filter(|url| !["chrome:", "data:"].iter().any(|inside| url.starts_with(inside))).collect()
     }
 
     /// Makes it a window of this width, in one of the two schemes: `light` or `dark`.
