@@ -62,6 +62,24 @@ lint:
     cargo clippy --workspace --all-targets -- -D warnings
     if command -v cargo-deny >/dev/null; then cargo deny check; fi
 
+# Random worlds with planted faults: named exactly, or the world is printed (`just worlds 20000`)
+worlds COUNT="2000":
+    WORLDS={{COUNT}} cargo test --release --quiet -p lab-tests --test random_worlds -- --nocapture
+
+# Feed one parser what nobody wrote: hosts, logs, objects, probes or scenarios (`just fuzz objects 600`)
+fuzz TARGET SECONDS="60":
+    cargo build --release --quiet -p lab-tests --bin fuzz
+    ulimit -v 1048576; ${CARGO_TARGET_DIR:-target}/release/fuzz {{TARGET}} {{SECONDS}}
+
+# How long parsing, indexing and looking take
+bench:
+    cargo bench -p lab-tests --bench diagnosis
+
+# Measure large clusters and draw docs/scale.svg
+scale:
+    cargo build --release --quiet -p lab --bin lab
+    cargo run --release --quiet -p lab-tests --bin scale
+
 # Write the generated references in docs/
 docs:
     UPDATE_DOCS=1 cargo test --quiet -p lab-tests --test docs

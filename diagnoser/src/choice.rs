@@ -3,7 +3,7 @@
 //! Method: abduction by parsimonious covering (Peng and Reggia, 1990). Ties go to the set with more direct readings, then to
 //! the one nearer the change before the onset; what is still tied stays undecided.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{causes::Proof, propagation::Mode, subject::Subject};
 
@@ -45,12 +45,16 @@ pub fn choose(holding: &[Holding], onset: Option<jiff::Timestamp>) -> Choice {
     if coverable.is_empty() {
         return Choice::Nothing;
     }
+    let mut explained_by: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for (index, holding) in holding.iter().enumerate() {
+        for symptom in &holding.explains {
+            explained_by.entry(*symptom).or_default().push(index);
+        }
+    }
     for size in 1..=MOST.min(holding.len()) {
-        let mut covers: Vec<Vec<usize>> = subsets(holding.len(), size);
-        covers.retain(|set| {
-            let covered: BTreeSet<usize> = set.iter().flat_map(|&i| holding[i].explains.iter().copied()).collect();
-            covered == coverable
-        });
+        let mut found = BTreeSet::new();
+        covers(holding, &explained_by, &mut Vec::new(), size, &mut found);
+        let mut covers: Vec<Vec<usize>> = found.into_iter().collect();
         if covers.is_empty() {
             continue;
         }
@@ -86,20 +90,31 @@ pub fn choose(holding: &[Holding], onset: Option<jiff::Timestamp>) -> Choice {
     Choice::Roots(roots)
 }
 
-/// All subsets of `0..n` of one size, in order.
-fn subsets(n: usize, size: usize) -> Vec<Vec<usize>> {
-    if size == 0 {
-        return vec![vec![]];
+/// The sets of at most `more` causes beside those `chosen` that explain everything. Whichever set it is, one of it explains the
+/// symptom that fewest explain.
+fn covers(
+    holding: &[Holding],
+    explained_by: &BTreeMap<usize, Vec<usize>>,
+    chosen: &mut Vec<usize>,
+    more: usize,
+    found: &mut BTreeSet<Vec<usize>>,
+) {
+    let open =
+        explained_by.iter().filter(|(symptom, _)| !chosen.iter().any(|i| holding[*i].explains.contains(symptom)));
+    let Some((_, candidates)) = open.min_by_key(|(_, candidates)| candidates.len()) else {
+        let mut set = chosen.clone();
+        set.sort_unstable();
+        found.insert(set);
+        return;
+    };
+    if more == 0 {
+        return;
     }
-    let mut all = Vec::new();
-    for last in size - 1..n {
-        for mut set in subsets(last, size - 1) {
-            set.push(last);
-            all.push(set);
-        }
+    for candidate in candidates {
+        chosen.push(*candidate);
+        covers(holding, explained_by, chosen, more - 1, found);
+        chosen.pop();
     }
-    all.sort();
-    all
 }
 
 #[cfg(test)]

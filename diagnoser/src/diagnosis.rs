@@ -3,8 +3,8 @@
 //! Serialised as it stands here this is format 1 of the diagnosis; fields may be added, never changed. Reading it, what a
 //! judgement does not need may be absent: other diagnosers answer in this form too.
 
+use crate::json::Value;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::{evidence::Citation, request::Request, subject::Subject};
 

@@ -12,7 +12,7 @@ use crate::{
     evidence::{Citation, Evidence, EvidenceError, Fact, Probe},
     model::Model,
     narrowing::{self, Narrowed},
-    propagation::explains,
+    propagation::{Mode, explains},
     request::{Reading, Request},
     subject::Subject,
     symptoms::{Symptom, symptoms},
@@ -25,6 +25,15 @@ pub struct Investigation {
     evidence: Evidence,
     asked: BTreeSet<Request>,
     refused: BTreeMap<String, String>,
+    /// What is to be seen in the evidence as it is; kept while nothing is added to it.
+    seen: Option<Seen>,
+}
+
+/// What is wrong, and what every cause says of it.
+struct Seen {
+    symptoms: Vec<Symptom>,
+    narrowed: Vec<Option<Narrowed>>,
+    looked: Vec<Looked>,
 }
 
 /// A cause that was looked at in one subject.
@@ -41,12 +50,17 @@ impl Investigation {
     /// When a file does not parse; the error names file, line and column.
     pub fn new(files: BTreeMap<String, String>) -> Result<Self, EvidenceError> {
         let evidence = Evidence::from_files(&files)?;
-        Ok(Self { files, evidence, asked: BTreeSet::new(), refused: BTreeMap::new() })
+        Ok(Self { files, evidence, asked: BTreeSet::new(), refused: BTreeMap::new(), seen: None })
     }
 
     /// The evidence files as they are now, answers included.
     pub fn files(&self) -> &BTreeMap<String, String> {
         &self.files
+    }
+
+    /// The evidence files, answers included.
+    pub fn into_files(self) -> BTreeMap<String, String> {
+        self.files
     }
 
     /// Adds the files that answer a request (a file that exists already is replaced).
@@ -61,6 +75,7 @@ impl Investigation {
         }
         self.evidence = Evidence::from_files(&merged)?;
         self.files = merged;
+        self.seen = None;
         self.asked.insert(request.clone());
         Ok(())
     }
@@ -72,17 +87,21 @@ impl Investigation {
     }
 
     /// The next step: readings wanted, or the answer.
-    pub fn next(&self) -> Next {
-        let model = Model::new(&self.evidence);
-        let symptoms = symptoms(&model);
-        let narrowed = narrowing::of(&model, &symptoms);
-        let looked = look(&Case { model: &model, symptoms: &symptoms, narrowed: &narrowed });
-        let wanted = self.wanted(&looked, &symptoms);
-        if wanted.is_empty() {
-            Next::Done(Box::new(self.conclude(&model, &symptoms, &narrowed, looked)))
-        } else {
-            Next::Ask(wanted)
+    pub fn next(&mut self) -> Next {
+        let (seen, model) = match self.seen.take() {
+            Some(seen) => (seen, None),
+            None => {
+                let model = Model::new(&self.evidence);
+                (see(&model), Some(model))
+            }
+        };
+        let wanted = self.wanted(&seen.looked, &seen.symptoms);
+        if !wanted.is_empty() {
+            self.seen = Some(seen);
+            return Next::Ask(wanted);
         }
+        let model = model.unwrap_or_else(|| Model::new(&self.evidence));
+        Next::Done(Box::new(self.conclude(&model, &seen.symptoms, &seen.narrowed, seen.looked)))
     }
 
     /// The requests not yet made that could decide between causes of symptoms no proven cause explains, or that would
@@ -228,14 +247,38 @@ fn now_listed(files: &mut BTreeMap<String, String>, resource: &str) {
     files.insert(FILE.to_owned(), coverage.to_string());
 }
 
+fn see(model: &Model<'_>) -> Seen {
+    let symptoms = symptoms(model);
+    let narrowed = narrowing::of(model, &symptoms);
+    let looked = look(&Case { model, symptoms: &symptoms, narrowed: &narrowed });
+    Seen { symptoms, narrowed, looked }
+}
+
 /// Lets every cause look, and predicts what each would explain.
 fn look(case: &Case<'_, '_>) -> Vec<Looked> {
-    let (model, symptoms) = (case.model, case.symptoms);
     let mut looked = Vec::new();
     for cause in causes::all() {
-        for finding in causes::together(cause.examine(case)) {
-            let explains = (0..symptoms.len()).filter(|&i| explains(model, &finding.effects, &symptoms[i])).collect();
-            looked.push(Looked { cause: *cause, finding, explains });
+        let findings = causes::together(cause.examine(case)).into_iter();
+        looked.extend(findings.map(|finding| Looked { cause: *cause, finding, explains: BTreeSet::new() }));
+    }
+    // Of thousands of symptoms and thousands of findings few have to do with each other: those that meet in a subject.
+    let mut by_subject: BTreeMap<Subject, Vec<(usize, Mode)>> = BTreeMap::new();
+    for (index, looked) in looked.iter().enumerate() {
+        for (subject, mode) in &looked.finding.effects {
+            by_subject.entry(subject.clone()).or_default().push((index, *mode));
+        }
+    }
+    for (number, symptom) in case.symptoms.iter().enumerate() {
+        let mut inside: BTreeMap<usize, Vec<(Subject, Mode)>> = BTreeMap::new();
+        for subject in &symptom.scope {
+            for (index, mode) in by_subject.get(subject).into_iter().flatten() {
+                inside.entry(*index).or_default().push((subject.clone(), *mode));
+            }
+        }
+        for (index, inside) in inside {
+            if explains(case.model, &inside, symptom) {
+                looked[index].explains.insert(number);
+            }
         }
     }
     looked

@@ -14,6 +14,7 @@ pub mod diagnosis;
 mod drivers;
 pub mod evidence;
 pub mod investigation;
+pub mod json;
 pub mod model;
 pub mod narrowing;
 pub mod policy;

@@ -6,8 +6,8 @@
 
 use std::{collections::BTreeMap, fmt, net::IpAddr};
 
+use crate::json::Value;
 use ipnet::IpNet;
-use serde_json::Value;
 
 use crate::evidence::{Fact, Object, Objects};
 
@@ -260,7 +260,7 @@ pub fn peers_match(
     peer: &Peer<'_>,
     direction: Direction,
 ) -> Fact<bool> {
-    let terms = rule[direction.peers()].as_array().map_or(&[][..], Vec::as_slice);
+    let terms = rule[direction.peers()].as_array().unwrap_or_default();
     if terms.is_empty() {
         return Fact::Seen(true);
     }
@@ -332,7 +332,7 @@ fn peer_matches(term: &Value, policy_namespace: &str, objects: &Objects, peer: &
 /// Whether a namespace's name decides a selector: it asks for no other label.
 fn by_name_alone(selector: &Value) -> bool {
     const NAME: &str = "kubernetes.io/metadata.name";
-    let labels = selector["matchLabels"].as_object().is_none_or(|map| map.keys().all(|key| key == NAME));
+    let labels = selector["matchLabels"].as_object().is_none_or(|map| map.keys().all(|key| key.as_str() == NAME));
     let expressions = selector["matchExpressions"].as_array().is_none_or(|list| list.iter().all(|e| e["key"] == NAME));
     labels && expressions
 }

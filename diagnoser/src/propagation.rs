@@ -148,9 +148,7 @@ fn carry(model: &Model<'_>, dependent: &Subject, relation: Relation, mode: Mode)
         Relation::ForwardsTo => match mode {
             // Pods that are down leave the endpoints; the Service fails once no ready one is left. They may come and go.
             Mode::Down => {
-                let left = model.dependencies(dependent).iter().filter(|edge| edge.relation == Relation::ForwardsTo);
-                let mut pods = left.filter_map(|edge| model.object(&edge.to));
-                let any_ready = pods.any(|pod| is_steadily_ready(pod, model.now));
+                let any_ready = model.ready_behind(dependent).any(|pod| is_steadily_ready(pod, model.now));
                 if any_ready { vec![] } else { vec![Mode::Empty] }
             }
             other => vec![other],
@@ -181,16 +179,14 @@ fn carry(model: &Model<'_>, dependent: &Subject, relation: Relation, mode: Mode)
     }
 }
 
-/// Whether `effects` produce the symptom, from inside its scope.
-pub fn explains(model: &Model<'_>, effects: &[(Subject, Mode)], symptom: &Symptom) -> bool {
-    let inside: Vec<(Subject, Mode)> =
-        effects.iter().filter(|(subject, _)| symptom.scope.contains(subject)).cloned().collect();
+/// Whether effects `inside` the scope of a symptom produce it.
+pub fn explains(model: &Model<'_>, inside: &[(Subject, Mode)], symptom: &Symptom) -> bool {
     // What befalls one kind of request, or one connection, is seen by it and no other.
     let own = |subject: &Subject| subject.is("request") || symptom.connection.as_ref() == Some(subject);
     let itself = inside.iter().any(|(subject, mode)| own(subject) && mode.fits(symptom.at_its_origin()));
     itself
         || !inside.is_empty()
-            && propagate(model, &inside)
+            && propagate(model, inside)
                 .get(&symptom.subject)
                 .is_some_and(|modes| modes.iter().any(|mode| mode.fits(symptom.at_its_origin())))
 }

@@ -14,16 +14,16 @@ pub fn changes(diagnosis: &Diagnosis) -> Vec<Mutation> {
     patches
         .map(|change| match change {
             Change::Set { object, path, from, to } => {
-                Mutation::passing(format!("fix {object} {path}: {from} -> {to}"), set(object, path, to))
+                Mutation::passing(format!("fix {object} {path}: {from} -> {to}"), set(object, path, to.into()))
             }
             Change::Unset { object, path, from } => {
-                Mutation::passing(format!("fix {object} {path}: {from} -> none"), set(object, path, &Value::Null))
+                Mutation::passing(format!("fix {object} {path}: {from} -> none"), set(object, path, Value::Null))
             }
             Change::Delete { object } => {
                 Mutation::passing(format!("fix: delete {object}"), Action::Delete(object.clone()))
             }
             Change::Create { object, manifest } => {
-                Mutation::passing(format!("fix: create {object}"), Action::Apply(owned(manifest)))
+                Mutation::passing(format!("fix: create {object}"), Action::Apply(owned(manifest.into())))
             }
             Change::Run { host, command } => Mutation::passing(
                 format!("fix on {host}: {}", command.join(" ")),
@@ -33,13 +33,12 @@ pub fn changes(diagnosis: &Diagnosis) -> Vec<Mutation> {
         .collect()
 }
 
-fn set(object: &Subject, path: &str, value: &Value) -> Action {
-    Action::Set { object: object.clone(), fields: vec![(path.to_owned(), value.clone())] }
+fn set(object: &Subject, path: &str, value: Value) -> Action {
+    Action::Set { object: object.clone(), fields: vec![(path.to_owned(), value)] }
 }
 
 /// What a fix creates is the lab's own like everything else it makes, and goes with the world.
-fn owned(manifest: &Value) -> Value {
-    let mut object = manifest.clone();
+fn owned(mut object: Value) -> Value {
     object["metadata"]["labels"][LABEL] = "lab".into();
     object
 }
@@ -72,7 +71,7 @@ mod tests {
             .unwrap();
         let changes = changes(&diagnosis);
         let object: Subject = "service/a/s".parse().unwrap();
-        assert_eq!(changes[1].action, set(&object, "/spec/y", &Value::Null));
+        assert_eq!(changes[1].action, set(&object, "/spec/y", Value::Null));
         assert_eq!(changes[3].action, Action::Run { node: "n".to_owned(), command: vec!["true".to_owned()] });
         assert!(changes.len() == 4 && changes.iter().all(|change| change.undo.is_none()));
         assert_eq!(says(&diagnosis), "Mend it");

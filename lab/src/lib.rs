@@ -38,6 +38,7 @@ pub mod score;
 pub mod serve;
 pub mod suite;
 pub mod suite_log;
+pub mod synthetic;
 pub mod train;
 pub mod trainer;
 pub mod variant;

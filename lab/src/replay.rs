@@ -27,7 +27,7 @@ pub fn investigate(
     let mut investigation = Investigation::new(files)?;
     for _ in 0..MOST_ROUNDS {
         match investigation.next() {
-            Next::Done(diagnosis) => return Ok((*diagnosis, investigation.files().clone())),
+            Next::Done(diagnosis) => return Ok((*diagnosis, investigation.into_files())),
             Next::Ask(requests) => {
                 for request in &requests {
                     tracing::debug!(file = request.file, how = request.how, "the diagnoser asks");

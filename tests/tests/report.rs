@@ -54,8 +54,8 @@ fn port_mismatch() -> Diagnosis {
                 patch: vec![Change::Set {
                     object: subject("service/shop/web"),
                     path: "/spec/ports/0/targetPort".to_owned(),
-                    from: json!(8080),
-                    to: json!(80),
+                    from: json!(8080).into(),
+                    to: json!(80).into(),
                 }],
             },
         }],

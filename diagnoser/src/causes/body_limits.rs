@@ -1,6 +1,6 @@
 //! Where limits of request bodies are written: configurations of nginx in ConfigMaps, and settings of applications.
 
-use serde_json::{Value, json};
+use crate::json::{Value, json};
 
 use super::{request_body_limit::Sizes, rollout};
 use crate::{

@@ -17,7 +17,7 @@
 //! # Source
 //! kubernetes.io, Debugging DNS Resolution, "Check if the DNS pod is running" and "Is DNS service up?".
 
-use serde_json::json;
+use crate::json::json;
 
 use super::{Case, Cause, Finding, Lack, Proof, State, stuck::events_of};
 use crate::{

@@ -17,7 +17,7 @@
 //! # Source
 //! coredns.io, plugins / kubernetes ("ZONES"); kubernetes.io, Customizing DNS Service and Debugging DNS Resolution.
 
-use serde_json::{Value, json};
+use crate::json::{Value, json};
 
 use super::{
     Case, Cause, Finding, Lack, Proof, State,

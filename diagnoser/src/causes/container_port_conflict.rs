@@ -17,7 +17,7 @@
 //! # Source
 //! kubernetes.io, Pods, "Pod networking" (containers of a pod share the network namespace, ports included); bind(2), EADDRINUSE.
 
-use serde_json::Value;
+use crate::json::Value;
 
 use super::{Case, Cause, Finding, State, containers, rollout};
 use crate::{

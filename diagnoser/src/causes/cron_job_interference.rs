@@ -22,7 +22,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::json;
+use crate::json::json;
 
 use super::{Case, Cause, Finding, Lack, State};
 use crate::{

@@ -17,7 +17,7 @@
 //! # Source
 //! kubernetes.io, Service, "Defining a Service" (a Service forwards the ports it lists and no other); MySQL Connector/J, Troubleshooting.
 
-use serde_json::Value;
+use crate::json::Value;
 
 use super::{
     Case, Cause, Finding, Lack, State, containers,

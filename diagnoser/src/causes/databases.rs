@@ -6,12 +6,12 @@
 
 use std::collections::BTreeSet;
 
+use crate::json::Value;
 use base64::{
     Engine as _,
     alphabet::STANDARD,
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
-use serde_json::Value;
 
 use super::Lack;
 use crate::{

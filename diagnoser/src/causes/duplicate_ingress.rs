@@ -19,7 +19,7 @@
 //! k8s.io/api/networking/v1 types.go, HTTPIngressPath (precedence of paths); ingress-nginx, user guide, "Ingress path
 //! matching": if the same path is defined in more than one Ingress, the oldest rule wins.
 
-use serde_json::Value;
+use crate::json::Value;
 
 use super::{
     Case, Cause, Finding,

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
+use crate::json::{Text, Value};
 
 use super::{Case, Lack};
 use crate::{
@@ -80,7 +80,7 @@ pub(super) fn flat(value: &Value) -> BTreeMap<String, String> {
                     walk(value, &format!("{name}{dot}{key}"), into);
                 }
             }
-            Value::String(text) => drop(into.insert(name.to_owned(), text.clone())),
+            Value::String(text) => drop(into.insert(name.to_owned(), text.to_string())),
             other => drop(into.insert(name.to_owned(), other.to_string())),
         }
     }
@@ -113,7 +113,7 @@ pub(super) fn nodes(model: &Model<'_>, host: &str) -> Result<Vec<Node>, Lack> {
         return Err(lack(model, host, "nodes-stats", "no nodes in it".to_owned()));
     };
     let only = nodes.len() == 1;
-    let of = |(id, value): (&String, &Value)| {
+    let of = |(id, value): (&Text, &Value)| {
         let address = value["host"].as_str().and_then(|address| address.parse().ok());
         let owner = address.and_then(|address| model.machines.owner(address)).map(|(owner, _)| owner.to_owned());
         Some(Node {

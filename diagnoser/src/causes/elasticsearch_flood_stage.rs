@@ -96,7 +96,7 @@ fn examine(model: &Model<'_>, hosts: &[String], host: &str) -> Result<Vec<(Strin
     let nodes = elasticsearch::nodes(model, host)?;
     let mut found = Vec::new();
     for node in nodes {
-        let paths = node.value["fs"]["data"].as_array().cloned().unwrap_or_default();
+        let paths = node.value["fs"]["data"].as_array().unwrap_or_default();
         for (index, path) in paths.iter().enumerate() {
             let number = |key: &str| path[key].as_u64();
             let Some((total, free)) = number("total_in_bytes").zip(number("available_in_bytes")) else { continue };

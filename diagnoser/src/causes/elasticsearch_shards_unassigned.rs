@@ -20,9 +20,9 @@
 //! elastic.co, Elasticsearch reference, "Cluster allocation explain API", "Index-level shard allocation filtering"; the
 //! explanations are those of FilterAllocationDecider and EnableAllocationDecider.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::{Map, Value, json};
+use crate::json::{Value, json};
 
 use super::{Case, Cause, Finding, Lack, State, elasticsearch};
 use crate::{
@@ -129,14 +129,14 @@ fn fix(host: &str, index: &str, settings: &BTreeSet<(bool, String)>, unknown: bo
     let names: Vec<&str> = settings.iter().map(|(_, name)| name.as_str()).collect();
     let rest = if unknown { ", then see to what else forbids it" } else { "" };
     let summary = format!("Take back {}, or give a node what it asks for{rest}", names.join(" and "));
-    let nothing = |of_index: bool| -> Map<String, Value> {
+    let nothing = |of_index: bool| -> BTreeMap<&String, Value> {
         let those = settings.iter().filter(|(index, _)| *index == of_index);
-        those.map(|(_, name)| (name.clone(), Value::Null)).collect()
+        those.map(|(_, name)| (name, Value::Null)).collect()
     };
     let (of_index, of_cluster) = (nothing(true), nothing(false));
     let mut patch: Vec<Change> = Vec::new();
     if !of_index.is_empty() {
-        patch.push(elasticsearch::put(host, &format!("{index}/_settings"), &Value::Object(of_index)));
+        patch.push(elasticsearch::put(host, &format!("{index}/_settings"), &json!(of_index)));
     }
     if !of_cluster.is_empty() {
         patch.push(elasticsearch::put(

@@ -19,8 +19,8 @@
 
 use std::{collections::BTreeSet, net::IpAddr};
 
+use crate::json::{Value, json};
 use ipnet::IpNet;
-use serde_json::{Value, json};
 
 use super::{Case, Cause, Finding, Lack, Proof, State, service_selector_mismatch};
 use crate::{

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use crate::json::Value;
 
 use crate::{
     evidence::{Citation, Object, Outcome, ProbeKind, Target},
@@ -79,10 +79,11 @@ fn add(model: &Model<'_>, from: &Subject, to: &Subject, seen: &Citation, flows: 
 fn lookups(model: &Model<'_>) -> Seen {
     let mut flows = Seen::new();
     let Some(dns) = model.dns() else { return flows };
+    let servers = behind(model, dns);
     for pod in model.evidence.objects.of_kind("pod") {
         for edge in model.dependencies(pod.subject()).iter().filter(|edge| edge.relation == Relation::ResolvesBy) {
             // Large answers come over TCP; without UDP no look-up gets anywhere.
-            for (to, port) in behind(model, dns).into_iter().filter(|(_, port)| port.protocol == Protocol::Udp) {
+            for &(to, port) in servers.iter().filter(|(_, port)| port.protocol == Protocol::Udp) {
                 let flow = Flow { from: pod.subject().clone(), to: to.subject().clone(), port };
                 flows.insert(flow, edge.evidence.clone());
             }

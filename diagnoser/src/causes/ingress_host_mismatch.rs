@@ -17,7 +17,7 @@
 //! # Source
 //! kubernetes.io, Concepts / Ingress, "Ingress rules" and "Hostname wildcards".
 
-use serde_json::json;
+use crate::json::json;
 
 use super::{
     Case, Cause, Finding,

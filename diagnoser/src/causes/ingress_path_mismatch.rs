@@ -18,7 +18,7 @@
 //! # Source
 //! kubernetes.io, Concepts / Ingress, "Path types" and its table of examples.
 
-use serde_json::{Value, json};
+use crate::json::{Value, json};
 
 use super::{
     Case, Cause, Finding,

@@ -17,7 +17,7 @@
 //! # Source
 //! k8s.io/api/networking/v1 types.go, ServiceBackendPort; kubernetes.io, Concepts / Ingress, "The Ingress resource".
 
-use serde_json::{Value, json};
+use crate::json::{Value, json};
 
 use super::{
     Case, Cause, Finding,

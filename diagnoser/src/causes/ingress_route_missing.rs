@@ -20,7 +20,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Value, json};
+use crate::json::{Value, json};
 
 use super::{
     Case, Cause, Finding, State,
@@ -74,12 +74,12 @@ fn added(model: &Model<'_>, ingress: &Object, asked: &Asked, service: &Subject) 
     let from = ingress.get(&path)?.clone();
     let port = model.object(service)?.list("/spec/ports").first()?["port"].clone();
     let kind = if asked.path == "/" { "Exact" } else { "Prefix" };
-    let mut to = from.clone();
-    to.as_array_mut()?.push(json!({
+    let mut to = from.as_array()?.to_vec();
+    to.push(json!({
         "path": asked.path, "pathType": kind,
         "backend": {"service": {"name": service.name, "port": {"number": port}}},
     }));
-    Some(Change::Set { object: ingress.subject().clone(), path, from, to })
+    Some(Change::Set { object: ingress.subject().clone(), path, from, to: to.into() })
 }
 
 /// Several additions to one list as one.
@@ -87,7 +87,7 @@ fn together(changes: Vec<Change>) -> Vec<Change> {
     let mut lists: BTreeMap<(Subject, String), (Value, Vec<Value>)> = BTreeMap::new();
     for change in changes {
         let Change::Set { object, path, from, to } = change else { continue };
-        let known = from.as_array().map_or(0, Vec::len);
+        let known = from.as_array().map_or(0, <[Value]>::len);
         let more = to.as_array().into_iter().flatten().skip(known).cloned();
         lists.entry((object, path)).or_insert((from, vec![])).1.extend(more);
     }

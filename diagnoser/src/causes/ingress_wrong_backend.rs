@@ -17,7 +17,7 @@
 //! # Source
 //! kubernetes.io, Concepts / Ingress, "Ingress rules": a backend is a combination of Service and port names.
 
-use serde_json::{Value, json};
+use crate::json::{Value, json};
 
 use super::{
     Case, Cause, Finding,

@@ -20,13 +20,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::json;
+use crate::json::json;
 
 use super::{Case, Cause, Finding, Lack, Proof, State, rollout, ways};
 use crate::{
     diagnosis::{Change, Fix},
     evidence::{Active, Citation, Fact, Hosts, Object, Outcome, Packet, Rule, Target, Verdict},
-    model::{Model, is_ready},
+    model::{Model, Relation, is_ready},
     propagation::Mode,
     subject::Subject,
     symptoms::{missed_units, unit_of},
@@ -164,11 +164,9 @@ fn runs(model: &Model<'_>, node: &str) -> Option<Runs> {
     let set =
         evidence.objects.in_namespace("daemonset", NAMESPACE).find(|set| set.name() == NAME || of_it(set.labels()));
     let subject = set.map_or_else(|| Subject::namespaced("daemonset", NAMESPACE, NAME), |set| set.subject().clone());
-    let mut pods = evidence.objects.in_namespace("pod", NAMESPACE);
-    let pod = pods.find(|pod| {
-        let own = of_it(pod.labels()) || model.workload_of(pod.subject()) == subject;
-        own && pod.text("/spec/nodeName") == Some(node)
-    });
+    let on_it = model.dependents(&evidence.machine(node)).iter().filter(|(_, relation)| *relation == Relation::RunsOn);
+    let mut pods = on_it.filter(|(pod, _)| pod.namespace() == NAMESPACE).filter_map(|(pod, _)| model.object(pod));
+    let pod = pods.find(|pod| of_it(pod.labels()) || model.workload_of(pod.subject()) == subject);
     if let Some(pod) = pod {
         let cited =
             pod.cite("/status/conditions", format!("{} {}ready", pod.name(), if is_ready(pod) { "" } else { "not " }));

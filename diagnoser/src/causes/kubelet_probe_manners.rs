@@ -2,7 +2,7 @@
 //!
 //! Source: core/v1 types.go on Probe (defaults of its numbers); kubernetes/pkg/kubelet/prober/worker.go (when it counts).
 
-use serde_json::Value;
+use crate::json::Value;
 
 use super::{
     kubelet_probes::{Got, KubeletProbe, of},

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
+use crate::json::Value;
 
 use super::{Finding, Lack, State, containers, rollout, service_port_mismatch};
 use crate::{
@@ -86,7 +86,7 @@ impl<'e> KubeletProbe<'e> {
     pub fn says(&self) -> String {
         let what = self.path().map(|path| format!("GET {path} on ")).unwrap_or_default();
         let port = match self.target() {
-            Some(Value::String(name)) => name.clone(),
+            Some(Value::String(name)) => name.to_string(),
             Some(port) => port.to_string(),
             None => "none".to_owned(),
         };

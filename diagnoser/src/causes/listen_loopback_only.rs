@@ -88,7 +88,7 @@ fn targets(service: &Object, pod: &Object) -> Vec<u16> {
     let ports = service.list("/spec/ports").iter();
     ports
         .filter_map(|port| match port.get("targetPort").unwrap_or(&port["port"]) {
-            serde_json::Value::String(name) => container_port(pod, name),
+            crate::json::Value::String(name) => container_port(pod, name),
             number => number.as_u64()?.try_into().ok(),
         })
         .collect()

@@ -19,7 +19,7 @@
 //! kubernetes.io, Resource Management, "Memory resource units": "requesting 400m of memory is actually 0.4 bytes";
 //! kubernetes/pkg/volume/emptydir/empty_dir.go (size of memory-backed volumes).
 
-use serde_json::{Value, json};
+use crate::json::{Value, json};
 
 use super::{Case, Cause, Finding, Lack, Proof, State, space};
 use crate::{

@@ -20,7 +20,7 @@
 //! istio.io, Operations / Common problems / Traffic management, "503 errors after setting destination rule"; Concepts / Security,
 //! "Peer authentication"; envoyproxy.io, "Response flags" (UC, UF).
 
-use serde_json::{Value, json};
+use crate::json::{Value, json};
 
 use super::{
     Case, Cause, Finding, Lack, State,

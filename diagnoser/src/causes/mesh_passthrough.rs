@@ -20,7 +20,7 @@
 //! istio.io, Tasks / Accessing external services, "Envoy passthrough to external services"; Blog, "Monitoring blocked and
 //! passthrough external service traffic" (PassthroughCluster, BlackHoleCluster).
 
-use serde_json::{Value, json};
+use crate::json::{Value, json};
 
 use super::{
     Case, Cause, Finding, Lack, State,

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Value, json};
+use crate::json::{Value, json};
 
 use super::{
     Case, Finding, Lack, State,
@@ -130,7 +130,7 @@ fn destinations<'e>(routing: &'e Object, record: Option<&RequestRecord>) -> Vec<
     chosen
         .into_iter()
         .flat_map(|(r, rule)| {
-            let routes = rule["route"].as_array().map_or(&[][..], Vec::as_slice).iter().enumerate();
+            let routes = rule["route"].as_array().unwrap_or_default().iter().enumerate();
             routes.filter_map(move |(d, route)| {
                 let destination = &route["destination"];
                 Some(Destination {

@@ -24,7 +24,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::{Map, Value, json};
+use crate::json::{Text, Value, json};
 
 use super::{
     Case, Cause, Finding, mesh,
@@ -86,24 +86,19 @@ fn labels(model: &Model<'_>, destination: &Destination<'_>, rule: &Object, index
     let pods = model.selected_pods(mesh::service(model, &destination.host)?);
     let cited = pods.first()?.cite("/metadata/labels", format!("no pod behind {} carries {from}", destination.host));
     // The values that all of those pods have for the same keys.
-    let common = |key: &String| {
+    let common = |key: &Text| {
         let values: BTreeSet<Option<&str>> = pods.iter().map(|pod| pod.labels().get(key.as_str()).copied()).collect();
         <[Option<&str>; 1]>::try_from(Vec::from_iter(values))
             .ok()
             .and_then(|[value]| Some((key.clone(), json!(value?))))
     };
-    let right: Option<Map<String, Value>> = from.as_object()?.keys().map(common).collect();
+    let right: Option<Value> = from.as_object()?.keys().map(common).collect();
     let summary = format!(
         "Give the subset {} of {} labels that its pods carry",
         destination.subset.unwrap_or_default(),
         rule.subject()
     );
-    let set = |to: Map<String, Value>| Change::Set {
-        object: rule.subject().clone(),
-        path: pointer.clone(),
-        from: from.clone(),
-        to: Value::Object(to),
-    };
+    let set = |to: Value| Change::Set { object: rule.subject().clone(), path: pointer.clone(), from: from.clone(), to };
     let evidence = vec![rule.cite(&pointer, format!("the subset is {from}")), cited];
     Some(Held { subject: rule.subject().clone(), evidence, summary, patch: right.map(set).into_iter().collect() })
 }

@@ -21,7 +21,7 @@
 
 use std::{collections::BTreeSet, net::IpAddr};
 
-use serde_json::Value;
+use crate::json::Value;
 
 use super::{Case, Cause, Finding, Lack, State};
 use crate::{
@@ -198,7 +198,7 @@ fn let_in(file: &str, line: &JournalLine, user: &str, own: &[IpAddr]) -> Option<
 fn elsewhere(model: &Model<'_>, server: &str, user: &str, database: &str) -> Vec<(String, Citation)> {
     let services = &model.evidence.services;
     let Fact::Seen(users) = services.json(server, "users") else { return vec![] };
-    let users = users["users"].as_array().cloned().unwrap_or_default();
+    let users = users["users"].as_array().unwrap_or_default();
     let others = users.iter().enumerate().filter_map(|(index, other)| {
         let of = other["db"].as_str().filter(|of| other["user"] == user && *of != database)?;
         let cited = services.cite_json(server, "users", &format!("/users/{index}"), format!("{user} is in {of}"));

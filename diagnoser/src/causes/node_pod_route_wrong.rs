@@ -53,16 +53,13 @@ impl Cause for NodePodRouteWrong {
 
     fn examine(&self, case: &Case<'_, '_>) -> Vec<Finding> {
         let model = case.model;
+        let mut flows = flows(model);
         let nodes = model.evidence.objects.of_kind("node");
-        nodes.filter_map(|node| examine(model, node)).collect()
+        nodes.filter_map(|node| examine(model, node, &flows.remove(node.name())?)).collect()
     }
 }
 
-fn examine(model: &Model<'_>, node: &Object) -> Option<Finding> {
-    let flows = flows(model, node.name());
-    if flows.is_empty() {
-        return None;
-    }
+fn examine(model: &Model<'_>, node: &Object, flows: &Flows<'_>) -> Option<Finding> {
     let finding = |pods: Vec<&Subject>, state| {
         let effects = pods.into_iter().map(|pod| (pod.clone(), Mode::Silent)).collect();
         Some(Finding { subject: node.subject().clone(), effects, state })
@@ -106,10 +103,13 @@ fn examine(model: &Model<'_>, node: &Object) -> Option<Finding> {
     finding(pods, State::holds(evidence, fix))
 }
 
-/// Pods that are called across the edge of this node, from it or on it, each with the pod on the other node: what is asked
-/// for or answered goes by this node's routes to that one.
-fn flows<'e>(model: &Model<'e>, node: &str) -> BTreeMap<Subject, &'e Object> {
-    let mut flows = BTreeMap::new();
+/// Pods that are called across the edge of a node, from it or on it, each with the pod on the other node: what is asked for or
+/// answered goes by this node's routes to that one.
+type Flows<'e> = BTreeMap<Subject, &'e Object>;
+
+/// The flows of every node that has any.
+fn flows<'e>(model: &Model<'e>) -> BTreeMap<&'e str, Flows<'e>> {
+    let mut flows: BTreeMap<&str, Flows<'e>> = BTreeMap::new();
     for caller in model.evidence.objects.of_kind("pod").filter(|pod| in_pod_network(pod)) {
         for called in called(model, caller.subject()) {
             let Some(object) = model.object(&called).filter(|pod| in_pod_network(pod)) else { continue };
@@ -117,10 +117,11 @@ fn flows<'e>(model: &Model<'e>, node: &str) -> BTreeMap<Subject, &'e Object> {
             if from == to {
                 continue;
             }
-            if from == Some(node) {
-                flows.insert(called, object);
-            } else if to == Some(node) {
-                flows.insert(called, caller);
+            if let Some(from) = from {
+                flows.entry(from).or_default().insert(called.clone(), object);
+            }
+            if let Some(to) = to {
+                flows.entry(to).or_default().insert(called, caller);
             }
         }
     }

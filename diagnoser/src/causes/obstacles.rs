@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use crate::json::Value;
 
 use super::{
     Finding, Lack,
@@ -69,8 +69,7 @@ pub(super) fn told(pod: &Object, stage: Stage, said: &str) -> Option<Stage> {
 
 /// The ports of a node that a pod wants for itself, by protocol and address.
 fn ports(pod: &Object) -> Vec<(i64, &str)> {
-    let of = |container: &Value| container["ports"].as_array().cloned().unwrap_or_default();
-    let ports = pod.list("/spec/containers").iter().flat_map(of);
+    let ports = pod.list("/spec/containers").iter().flat_map(|c| c["ports"].as_array().unwrap_or_default());
     let own = pod.get("/spec/hostNetwork").is_some_and(|own| own == true);
     let numbers = ports.filter_map(|port| {
         let number = port["hostPort"].as_i64().or_else(|| port["containerPort"].as_i64().filter(|_| own))?;
@@ -105,9 +104,9 @@ fn volumes<'e>(model: &Model<'e>, pod: &'e Object) -> impl Iterator<Item = &'e O
 fn volume(model: &Model<'_>, pod: &Object, node: &Object) -> Option<Citation> {
     let labels = node.labels();
     volumes(model, pod).find_map(|volume| {
-        let terms = volume.get("/spec/nodeAffinity/required/nodeSelectorTerms")?.as_array()?;
-        let says = || format!("{} can be had on nodes with {} only", volume.subject(), Value::from(terms.clone()));
-        (!terms.iter().any(|term| scheduling::matches(term, node, &labels)))
+        let terms = volume.get("/spec/nodeAffinity/required/nodeSelectorTerms")?;
+        let says = || format!("{} can be had on nodes with {terms} only", volume.subject());
+        (!terms.as_array()?.iter().any(|term| scheduling::matches(term, node, &labels)))
             .then(|| volume.cite("/spec/nodeAffinity", says()))
     })
 }

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::{Value, json};
+use crate::json::{Value, json};
 
 use super::{
     Case, Finding, Lack, State,
@@ -288,7 +288,7 @@ pub(super) fn let_pass(model: &Model<'_>, judged: &Judged<'_>, stopped: &[&Stopp
         object: policy.subject().clone(),
         path: direction.rules().to_owned(),
         from: policy.get(direction.rules()).cloned().unwrap_or(Value::Null),
-        to: Value::Array(rules),
+        to: rules.into(),
     }
 }
 

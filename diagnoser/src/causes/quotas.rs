@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::{Value, json};
+use crate::json::{Value, json};
 
 use super::{Case, Finding, State, lookups, resource_quota_exceeded::amount, stuck::not_listed, volume_claim_missing};
 use crate::{

@@ -19,7 +19,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::{Value, json};
+use crate::json::{Value, json};
 
 use super::{
     Case, Cause, Finding, Lack, Proof, State,
@@ -216,7 +216,7 @@ fn names(rule: &Value, key: &str, name: &str) -> bool {
 /// Whether a role allows what was refused.
 fn grants(role: &Object, refusal: &Refusal) -> bool {
     role.list("/rules").iter().any(|rule| {
-        rule["resourceNames"].as_array().is_none_or(Vec::is_empty)
+        rule["resourceNames"].as_array().is_none_or(<[Value]>::is_empty)
             && names(rule, "apiGroups", &refusal.group)
             && names(rule, "resources", &refusal.resource)
             && names(rule, "verbs", &refusal.verb)
@@ -232,7 +232,7 @@ fn likeness(role: &Object, open: &[&Refusal]) -> usize {
 /// The rules with what was refused. Who watches lists first.
 fn granted(role: &Object, open: &[&Refusal]) -> Vec<Change> {
     let from = role.get("/rules").cloned().unwrap_or_else(|| json!([]));
-    let mut to = from.clone();
+    let mut to = from.as_array().unwrap_or_default().to_vec();
     let wanted: BTreeSet<(&str, &str, bool)> = open
         .iter()
         .map(|refusal| (&*refusal.group, &*refusal.resource, matches!(&*refusal.verb, "get" | "list" | "watch")))
@@ -243,11 +243,9 @@ fn granted(role: &Object, open: &[&Refusal]) -> Vec<Change> {
         } else {
             open.iter().filter(|r| r.resource == resource).map(|r| &*r.verb).collect()
         };
-        if let Some(rules) = to.as_array_mut() {
-            rules.push(json!({"apiGroups": [group], "resources": [resource], "verbs": verbs}));
-        }
+        to.push(json!({"apiGroups": [group], "resources": [resource], "verbs": verbs}));
     }
-    vec![Change::Set { object: role.subject().clone(), path: "/rules".to_owned(), from, to }]
+    vec![Change::Set { object: role.subject().clone(), path: "/rules".to_owned(), from, to: to.into() }]
 }
 
 fn what(open: &[&Refusal]) -> String {

@@ -17,7 +17,7 @@
 //! # Source
 //! kubernetes.io, Configure Liveness, Readiness and Startup Probes, "Configure Probes".
 
-use serde_json::Value;
+use crate::json::Value;
 
 use super::{Case, Cause, Finding, State, kubelet_probes, kubelet_probes::KubeletProbe, rollout};
 use crate::{

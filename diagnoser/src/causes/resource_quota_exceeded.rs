@@ -21,7 +21,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Value, json};
+use crate::json::{Value, json};
 
 use super::{Case, Cause, Finding, Lack, State, quotas};
 use crate::{
@@ -101,8 +101,8 @@ fn short(quota: &Object, lacking: &Lacking<'_>) -> Option<BTreeMap<String, f64>>
         .iter()
         .filter_map(|(resource, hard)| {
             let used = amount(&quota.get("/status/used")?[resource.as_str()])?;
-            let needed = requested.get(resource).copied().or_else(|| need(lacking.workload, resource))?;
-            (needed > 0.0 && used + needed > amount(hard)?).then_some((resource.clone(), needed))
+            let needed = requested.get(resource.as_str()).copied().or_else(|| need(lacking.workload, resource))?;
+            (needed > 0.0 && used + needed > amount(hard)?).then_some((resource.to_string(), needed))
         })
         .collect();
     (!short.is_empty()).then_some(short)

@@ -5,7 +5,7 @@
 //! annotation `deployment.kubernetes.io/revision`); ControllerRevision apps/v1 (StatefulSets and DaemonSets);
 //! StatefulSets, "Forced rollback" (a broken pod holds up the return to a good template until it is deleted).
 
-use serde_json::Value;
+use crate::json::{Text, Value};
 
 use crate::{
     diagnosis::{Change, Fix},
@@ -143,7 +143,8 @@ const NUMBERS: [(&str, i64); 5] = [
     ("timeoutSeconds", 1),
 ];
 
-fn is_default(key: &str, value: &Value) -> bool {
+fn is_default(key: &str, value: &serde_json::Value) -> bool {
+    use serde_json::Value;
     match value {
         Value::String(word) => WORDS.contains(&(key, word.as_str())),
         Value::Number(number) => {
@@ -154,7 +155,8 @@ fn is_default(key: &str, value: &Value) -> bool {
     }
 }
 
-fn without_defaults(value: &mut Value) {
+fn without_defaults(value: &mut serde_json::Value) {
+    use serde_json::Value;
     match value {
         Value::Object(map) => {
             map.retain(|key, value| !is_default(key, value));
@@ -167,20 +169,21 @@ fn without_defaults(value: &mut Value) {
 
 /// A template without what controllers write into their copies of it, and without defaults.
 fn normal(template: &Value) -> Value {
-    let mut template = template.clone();
+    use serde_json::Value as Json;
+    let mut template = Json::from(template);
     if let Some(template) = template.as_object_mut() {
         template.remove("$patch");
     }
-    if let Some(metadata) = template.get_mut("metadata").and_then(Value::as_object_mut) {
+    if let Some(metadata) = template.get_mut("metadata").and_then(Json::as_object_mut) {
         metadata.remove("creationTimestamp");
-        if let Some(labels) = metadata.get_mut("labels").and_then(Value::as_object_mut) {
+        if let Some(labels) = metadata.get_mut("labels").and_then(Json::as_object_mut) {
             labels.remove("pod-template-hash");
         }
     }
     if let Some(spec) = template.get_mut("spec") {
         without_defaults(spec);
     }
-    template
+    template.into()
 }
 
 fn differences(a: &Value, b: &Value) -> Vec<String> {
@@ -193,7 +196,7 @@ fn differences(a: &Value, b: &Value) -> Vec<String> {
 fn differing(pointer: &str, a: &Value, b: &Value, found: &mut Vec<String>) {
     match (a, b) {
         (Value::Object(x), Value::Object(y)) => {
-            let keys: std::collections::BTreeSet<&String> = x.keys().chain(y.keys()).collect();
+            let keys: std::collections::BTreeSet<&Text> = x.keys().chain(y.keys()).collect();
             for key in keys {
                 let deeper = format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1"));
                 differing(&deeper, &a[key], &b[key], found);

@@ -18,7 +18,7 @@
 //! # Source
 //! kubernetes.io, Configure a Security Context; errno(3), EROFS.
 
-use serde_json::Value;
+use crate::json::Value;
 
 use super::{Case, Cause, Finding, State, containers, rollout};
 use crate::evidence::{Citation, Object};

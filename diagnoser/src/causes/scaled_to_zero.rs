@@ -17,7 +17,7 @@
 //! # Source
 //! kubernetes.io, Deployments, "Scaling a Deployment" and "Replicas".
 
-use serde_json::json;
+use crate::json::json;
 
 use super::{Case, Cause, Finding, Lack, State};
 use crate::{

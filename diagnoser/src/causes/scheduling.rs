@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use crate::json::Value;
 
 use super::{
     Lack,
@@ -13,10 +13,12 @@ use super::{
     obstacles::{self, Obstacle},
 };
 use crate::{
-    evidence::{Citation, Fact, Object, Quantity},
-    model::{Model, Relation},
+    evidence::{Citation, Fact, Object},
+    model::{Model, quantity},
     symptoms::events_of,
 };
+
+pub(super) use crate::model::requests;
 
 /// A node beside a pod.
 pub(super) struct Fit<'e> {
@@ -191,7 +193,7 @@ fn fit<'e>(model: &Model<'e>, pod: &Object, node: &'e Object) -> Fit<'e> {
         taints.map(|(i, taint)| (i, taint["key"].as_str().unwrap_or_default().to_owned())).collect();
     let cordoned = node.get("/spec/unschedulable").is_some_and(|value| value == true);
     let tolerated =
-        || tolerations.iter().any(|t| tolerates(t, &serde_json::json!({"key": CORDON, "effect": "NoSchedule"})));
+        || tolerations.iter().any(|t| tolerates(t, &crate::json::json!({"key": CORDON, "effect": "NoSchedule"})));
     if cordoned && !taints.iter().any(|(_, key)| key == CORDON) && !tolerated() {
         taints.push((usize::MAX, CORDON.to_owned()));
     }
@@ -227,7 +229,7 @@ pub(super) fn selected(pod: &Object, node: &Object) -> bool {
 
 /// Whether a term matches: all of its expressions and fields. One without any matches nothing.
 pub(super) fn matches(term: &Value, node: &Object, labels: &BTreeMap<&str, &str>) -> bool {
-    let list = |key: &str| term[key].as_array().map_or(&[][..], Vec::as_slice);
+    let list = |key: &str| term[key].as_array().unwrap_or_default();
     let (expressions, fields) = (list("matchExpressions"), list("matchFields"));
     let name = BTreeMap::from([("metadata.name", node.name())]);
     !(expressions.is_empty() && fields.is_empty())
@@ -254,57 +256,26 @@ pub(super) fn expressed(expression: &Value, labels: &BTreeMap<&str, &str>) -> bo
 /// less than this says, never more.
 fn short(model: &Model<'_>, pod: &Object, node: &Object) -> Vec<String> {
     let Some(allocatable) = node.get("/status/allocatable").and_then(Value::as_object) else { return vec![] };
-    let on_it = model.dependents(node.subject()).iter().filter(|(_, relation)| *relation == Relation::RunsOn);
-    let there: Vec<&Object> = on_it
-        .filter_map(|(other, _)| model.object(other))
-        .filter(|other| !matches!(other.text("/status/phase"), Some("Succeeded" | "Failed")))
-        .collect();
+    let taken = model.taken(node.subject());
     let mut short: Vec<String> = Vec::new();
     for (resource, needed) in requests(pod) {
         let has = allocatable.get(&resource).and_then(quantity).unwrap_or_default();
-        let used: f64 = there.iter().filter_map(|other| requests(other).remove(&resource)).sum();
+        let used = taken.and_then(|taken| taken.requests.get(&resource)).copied().unwrap_or_default();
         // A resource that is asked for at nothing is asked for by nobody.
         if needed > 0.0 && used + needed > has {
             short.push(resource);
         }
     }
-    if allocatable.get("pods").and_then(quantity).is_some_and(|most| there.len() as f64 + 1.0 > most) {
+    let pods = taken.map_or(0, |taken| taken.pods);
+    if allocatable.get("pods").and_then(quantity).is_some_and(|most| pods as f64 + 1.0 > most) {
         short.push("pods".to_owned());
     }
     short
 }
 
-/// What a pod requests: the sum of its containers, or its largest init container, whichever is more.
-pub(super) fn requests(pod: &Object) -> BTreeMap<String, f64> {
-    let mut sum: BTreeMap<String, f64> = BTreeMap::new();
-    for container in pod.list("/spec/containers") {
-        for (resource, amount) in of_container(container) {
-            *sum.entry(resource).or_default() += amount;
-        }
-    }
-    for container in pod.list("/spec/initContainers") {
-        for (resource, amount) in of_container(container) {
-            let known = sum.entry(resource).or_default();
-            *known = known.max(amount);
-        }
-    }
-    sum
-}
-
-/// What one container requests; a request that is not written is taken from the limit.
-fn of_container(container: &Value) -> BTreeMap<String, f64> {
-    let resources = &container["resources"];
-    let amounts = ["limits", "requests"].into_iter().filter_map(|kind| resources[kind].as_object()).flatten();
-    amounts.filter_map(|(resource, amount)| Some((resource.clone(), quantity(amount)?))).collect()
-}
-
-pub(super) fn quantity(value: &Value) -> Option<f64> {
-    value.as_str().map_or_else(|| value.as_f64(), |text| Some(Quantity::parse(text)?.value))
-}
-
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use crate::json::json;
 
     use super::*;
 

@@ -17,7 +17,7 @@
 //! # Source
 //! kubernetes.io, Configure Service Accounts for Pods; kubernetes/plugin/pkg/admission/serviceaccount/admission.go.
 
-use serde_json::{Value, json};
+use crate::json::{Value, json};
 
 use super::{Case, Cause, Finding, Lack, Proof, State, rollout, stuck::not_listed};
 use crate::{

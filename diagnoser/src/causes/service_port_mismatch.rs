@@ -19,7 +19,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::{Value, json};
+use crate::json::{Value, json};
 
 use super::{Case, Cause, Finding, Lack, Proof, State};
 use crate::{
@@ -71,7 +71,7 @@ fn examine(model: &Model<'_>, service: &Object, index: usize) -> Option<Finding>
         Some(Value::String(name)) => {
             let named = pods.iter().all(|pod| container_port(pod, name).is_some());
             let says = if named { "the name is a container's port" } else { "no container has a port of that name" };
-            State::excluded(says, vec![service.cite(&pointer, name)])
+            State::excluded(says, vec![service.cite(&pointer, name.as_str())])
         }
         Some(number) => numeric(model, service, index, u16::try_from(number.as_u64()?).ok()?, &pods),
         None => return None,

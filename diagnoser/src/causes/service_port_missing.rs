@@ -17,7 +17,7 @@
 //! # Source
 //! kubernetes.io, Service, "Port definitions"; Debug Services, "Is the Service defined correctly?".
 
-use serde_json::json;
+use crate::json::json;
 
 use super::{
     Case, Cause, Finding, State,

@@ -17,7 +17,7 @@
 //! # Source
 //! kubernetes.io, Service, "Protocols for Services".
 
-use serde_json::{Value, json};
+use crate::json::{Value, json};
 
 use super::{Case, Cause, Finding, State};
 use crate::{

@@ -19,7 +19,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::json;
+use crate::json::json;
 
 use super::{Case, Cause, Finding, Lack, Proof, State};
 use crate::{

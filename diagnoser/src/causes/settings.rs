@@ -3,7 +3,7 @@
 //! Source: kubernetes.io, ConfigMaps and Secrets ("optional" references); the kubelet's words (`configmap "x" not found`,
 //! `couldn't find key k in Secret ns/x`) out of kubernetes/pkg/kubelet/kubelet_pods.go and pkg/volume.
 
-use serde_json::Value;
+use crate::json::Value;
 
 use super::{
     Lack,
@@ -97,7 +97,7 @@ pub(super) fn fix(model: &Model<'_>, owner: &Subject, pod: &Object, kind: &Kind)
 
 fn mentions(value: &Value, name: &str) -> bool {
     match value {
-        Value::String(text) => text == name,
+        Value::String(text) => text.as_str() == name,
         Value::Array(list) => list.iter().any(|value| mentions(value, name)),
         Value::Object(map) => map.values().any(|value| mentions(value, name)),
         _ => false,

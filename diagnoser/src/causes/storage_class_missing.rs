@@ -18,7 +18,7 @@
 //! # Source
 //! kubernetes.io, Persistent Volumes, "Class" under PersistentVolumeClaims; Storage Classes.
 
-use serde_json::json;
+use crate::json::json;
 
 use super::{
     Case, Cause, Finding, State,
@@ -86,8 +86,8 @@ fn fix(model: &Model<'_>, waiting: &Waiting<'_>, class: &str) -> Fix {
     };
     let name = format!("{}-{right}", claim.name());
     let made = Subject::namespaced("persistentvolumeclaim", claim.namespace(), &name);
-    let mut spec = claim.get("/spec").cloned().unwrap_or_default();
-    spec["storageClassName"] = json!(right);
+    let mut spec = claim.get("/spec").map(serde_json::Value::from).unwrap_or_default();
+    spec["storageClassName"] = right.into();
     let manifest = json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim",
         "metadata": {"name": name, "namespace": claim.namespace()}, "spec": spec});
     let mut patch = vec![Change::Create { object: made, manifest }];

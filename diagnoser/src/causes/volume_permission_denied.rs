@@ -19,7 +19,7 @@
 //! # Source
 //! errno(3); kubernetes.io, Configure a Security Context, "Set the security context for a Pod"; Volumes, "hostPath".
 
-use serde_json::Value;
+use crate::json::Value;
 
 use super::{Case, Cause, Finding, State, containers, containers::Ended, rollout, stuck};
 use crate::{

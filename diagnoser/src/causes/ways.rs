@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, net::IpAddr};
 
-use serde_json::Value;
+use crate::json::Value;
 
 use crate::{
     evidence::Object,

@@ -1,6 +1,6 @@
 //! `alerts.json`: what a monitoring system raised, as it wrote it. Its words are used for what nothing else says: who suffers.
 
-use serde_json::Value;
+use crate::json::Value;
 
 use super::{Citation, EvidenceError, parse_json};
 
@@ -23,11 +23,8 @@ pub struct Alert {
 pub(super) fn parse(text: &str) -> Result<Vec<Alert>, EvidenceError> {
     let whole: Value = parse_json("alerts.json", text)?;
     let (list, at) = match &whole {
-        Value::Array(list) => (list.as_slice(), ""),
-        _ => ["alerts", "data"]
-            .iter()
-            .find_map(|key| Some((whole[*key].as_array()?.as_slice(), *key)))
-            .unwrap_or_default(),
+        Value::Array(list) => (&**list, ""),
+        _ => ["alerts", "data"].iter().find_map(|key| Some((whole[*key].as_array()?, *key))).unwrap_or_default(),
     };
     let at = if at.is_empty() { String::new() } else { format!("/{at}") };
     Ok(list.iter().enumerate().filter_map(|(index, alert)| one(alert, format!("{at}/{index}"))).collect())

@@ -213,7 +213,7 @@ impl Evidence {
 
     /// Whether every object of a kind was collected, so that one that is not here does not exist. `resource` is the plural.
     pub fn listed(&self, kind: &str, resource: &str) -> Fact<()> {
-        let present = self.objects.of_kind(kind).count();
+        let present = self.objects.of_kind(kind).len();
         if let Some(why) = self.coverage.why_missed(resource) {
             return Fact::Missed(why.to_owned());
         }
@@ -231,8 +231,7 @@ impl Evidence {
     /// by pods that run on it, else `host/..`.
     pub fn machine(&self, host: &str) -> Subject {
         let node = Subject::global("node", host);
-        let known = self.objects.get(&node).is_some()
-            || self.objects.of_kind("pod").any(|pod| pod.text("/spec/nodeName") == Some(host));
+        let known = self.objects.get(&node).is_some() || self.objects.runs_pods(host);
         if known { node } else { Subject::global("host", host) }
     }
 }

@@ -1,6 +1,6 @@
 //! What a member says of its MongoDB replica set: `services/<machine>/rs-status.json`, the answer to replSetGetStatus.
 
-use serde_json::Value;
+use crate::json::Value;
 
 use super::{Citation, Fact, Services};
 

@@ -2,9 +2,12 @@
 //!
 //! Objects stay JSON on purpose: evidence rebuilt from text lacks fields that typed structures insist on.
 
-use std::collections::BTreeMap;
+use std::{
+    cmp::Ordering,
+    collections::{BTreeMap, BTreeSet},
+};
 
-use serde_json::Value;
+use crate::json::Value;
 
 use super::{Citation, EvidenceError, parse_json};
 use crate::subject::Subject;
@@ -61,7 +64,7 @@ impl Object {
 
     /// The list at a JSON pointer; absent is empty.
     pub fn list(&self, pointer: &str) -> &[Value] {
-        self.get(pointer).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+        self.get(pointer).and_then(Value::as_array).unwrap_or_default()
     }
 
     /// The time at a JSON pointer, RFC 3339 of any offset.
@@ -77,6 +80,15 @@ impl Object {
     /// Its labels.
     pub fn labels(&self) -> BTreeMap<&str, &str> {
         self.map("/metadata/labels")
+    }
+
+    /// The labels that it is looked for by: its own as a pod or EndpointSlice, those of its template as a workload.
+    fn sought_labels(&self) -> BTreeMap<&str, &str> {
+        match self.subject.kind.as_str() {
+            "endpointslice" | "pod" => self.labels(),
+            "daemonset" | "deployment" | "statefulset" => self.map("/spec/template/metadata/labels"),
+            _ => BTreeMap::new(),
+        }
     }
 
     /// Whether an equality selector selects it. An empty selector selects nothing.
@@ -126,12 +138,19 @@ pub fn selects(selector: &BTreeMap<&str, &str>, labels: &BTreeMap<&str, &str>) -
     !selector.is_empty() && selector.iter().all(|(key, value)| labels.get(key) == Some(value))
 }
 
-/// All objects, by subject; the order in the list never matters.
+/// All objects, sorted by subject; the order in the list never matters. What is asked for again and again of large clusters is
+/// kept at hand, as places in the list.
 #[derive(Clone, Debug, Default)]
 pub struct Objects {
-    items: BTreeMap<Subject, Object>,
+    items: Vec<Object>,
     /// Events by the object that they are about.
-    told: BTreeMap<Subject, Vec<Subject>>,
+    told: BTreeMap<Subject, Vec<usize>>,
+    /// Objects by the one that controls them.
+    controlled: BTreeMap<Subject, Vec<usize>>,
+    /// Pods and EndpointSlices by their labels, and workloads by those of the pods they make: namespace, key and value.
+    labelled: BTreeMap<(String, String, String), Vec<usize>>,
+    /// The machines that pods run on.
+    machines: BTreeSet<String>,
 }
 
 impl Objects {
@@ -154,31 +173,76 @@ impl Objects {
             help: HELP.to_owned(),
             ..error
         })?;
-        let Value::Object(mut list) = list else { return Err(with_help("not a Kubernetes v1 List".to_owned())) };
-        let Some(Value::Array(values)) = list.remove("items") else {
+        let Value::Object(list) = list else { return Err(with_help("not a Kubernetes v1 List".to_owned())) };
+        let Some(Value::Array(values)) = list.into_value("items") else {
             return Err(with_help("a Kubernetes v1 List has `items`; this has none".to_owned()));
         };
-        let mut items = BTreeMap::new();
+        let mut items = Vec::with_capacity(values.len());
         for (index, value) in values.into_iter().enumerate() {
             let object = Object::new(index, value);
             if object.subject.kind.is_empty() || object.subject.name.is_empty() {
                 return Err(with_help(format!("item {index} has no kind or no metadata.name")));
             }
-            items.insert(object.subject.clone(), object);
+            items.push(object);
         }
-        let mut objects = Self { items, told: BTreeMap::new() };
+        // Of an object that is there twice the last counts.
+        items.sort_by(|a, b| a.subject.cmp(&b.subject).then(b.index.cmp(&a.index)));
+        items.dedup_by(|later, first| later.subject == first.subject);
+        let mut objects = Self { items, ..Self::default() };
         objects.forget_what_was_said_of_the_dead();
-        for event in objects.items.values().filter(|object| object.subject.is("event")) {
-            if let Some(subject) = event.regarding() {
-                objects.told.entry(subject).or_default().push(event.subject.clone());
+        objects.index();
+        Ok(objects)
+    }
+
+    fn index(&mut self) {
+        for (place, object) in self.items.iter().enumerate() {
+            if let Some(subject) = object.subject.is("event").then(|| object.regarding()).flatten() {
+                self.told.entry(subject).or_default().push(place);
+            }
+            if let Some((kind, name)) = object.controller() {
+                let controller = Subject::namespaced(kind, object.namespace(), name);
+                self.controlled.entry(controller).or_default().push(place);
+            }
+            for (key, value) in object.sought_labels() {
+                let label = (object.namespace().to_owned(), key.to_owned(), value.to_owned());
+                self.labelled.entry(label).or_default().push(place);
+            }
+            if let Some(node) = object.subject.is("pod").then(|| object.text("/spec/nodeName")).flatten()
+                && !self.machines.contains(node)
+            {
+                self.machines.insert(node.to_owned());
             }
         }
-        Ok(objects)
     }
 
     /// The events about an object.
     pub fn events_about<'a>(&'a self, subject: &Subject) -> impl Iterator<Item = &'a Object> {
-        self.told.get(subject).into_iter().flatten().filter_map(|event| self.items.get(event))
+        self.at(self.told.get(subject))
+    }
+
+    /// The objects that this one controls: the ReplicaSets of a Deployment, the pods of a ReplicaSet.
+    pub fn controlled_by<'a>(&'a self, controller: &Subject) -> impl Iterator<Item = &'a Object> {
+        self.at(self.controlled.get(controller))
+    }
+
+    /// The pods or EndpointSlices that an equality selector selects, or the workloads of a kind whose pods it selects.
+    pub fn selected(&self, kind: &str, namespace: &str, selector: &BTreeMap<&str, &str>) -> Vec<&Object> {
+        // The rarest label leaves the least to look through.
+        let of = |(key, value): (&&str, &&str)| {
+            self.labelled.get(&(namespace.to_owned(), (*key).to_owned(), (*value).to_owned()))
+        };
+        let fewest = selector.iter().map(of).min_by_key(|places| places.map_or(0, Vec::len)).flatten();
+        let of_kind = self.at(fewest).filter(|object| object.subject.is(kind));
+        of_kind.filter(|object| selects(selector, &object.sought_labels())).collect()
+    }
+
+    /// Whether a pod runs on this machine.
+    pub fn runs_pods(&self, machine: &str) -> bool {
+        self.machines.contains(machine)
+    }
+
+    fn at<'a>(&'a self, places: Option<&'a Vec<usize>>) -> impl Iterator<Item = &'a Object> {
+        places.into_iter().flatten().map(|place| &self.items[*place])
     }
 
     /// Leaves out events about pods that are gone and whose name another pod has now, as with a StatefulSet. The kubelet says
@@ -191,35 +255,37 @@ impl Objects {
             let mirror = pod.get("/metadata/annotations/kubernetes.io~1config.mirror").is_some();
             Some(pod.subject.kind == "pod" && !mirror && pod.text("/metadata/uid")? != uid)
         };
-        let stale: Vec<Subject> =
+        let stale: BTreeSet<Subject> =
             self.of_kind("event").filter(|event| stale(event) == Some(true)).map(|e| e.subject.clone()).collect();
-        for event in stale {
-            self.items.remove(&event);
-        }
+        self.items.retain(|object| !stale.contains(&object.subject));
     }
 
     /// One object.
     pub fn get(&self, subject: &Subject) -> Option<&Object> {
-        self.items.get(subject)
+        let place = self.items.binary_search_by(|object| object.subject.cmp(subject)).ok()?;
+        Some(&self.items[place])
     }
 
     /// All objects, sorted by kind, namespace and name.
     pub fn all(&self) -> impl Iterator<Item = &Object> {
-        self.items.values()
+        self.items.iter()
     }
 
     /// All objects of a kind (lower case), sorted by namespace and name.
-    pub fn of_kind<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a Object> + 'a {
-        let from = Subject { kind: kind.to_owned(), namespace: None, name: String::new() };
-        self.items.range(from..).map(|(_, object)| object).take_while(move |object| object.subject.kind == kind)
+    pub fn of_kind(&self, kind: &str) -> std::slice::Iter<'_, Object> {
+        self.between(|subject| subject.kind.as_str().cmp(kind))
     }
 
     /// All objects of a kind in a namespace.
-    pub fn in_namespace<'a>(&'a self, kind: &str, namespace: &str) -> impl Iterator<Item = &'a Object> {
-        let within = (!namespace.is_empty()).then(|| namespace.to_owned());
-        let from = Subject { kind: kind.to_owned(), namespace: within, name: String::new() };
-        let here = move |object: &&Object| object.subject.kind == kind && object.namespace() == namespace;
-        self.items.range(from..).map(|(_, object)| object).take_while(here)
+    pub fn in_namespace(&self, kind: &str, namespace: &str) -> std::slice::Iter<'_, Object> {
+        self.between(|subject| (subject.kind.as_str(), subject.namespace()).cmp(&(kind, namespace)))
+    }
+
+    /// The objects that are neither before nor after what is looked for.
+    fn between(&self, place: impl Fn(&Subject) -> Ordering) -> std::slice::Iter<'_, Object> {
+        let from = self.items.partition_point(|object| place(&object.subject).is_lt());
+        let to = from + self.items[from..].partition_point(|object| place(&object.subject).is_eq());
+        self.items[from..to].iter()
     }
 
     /// How many there are.

@@ -1,13 +1,16 @@
 //! Builds the graph out of the evidence.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    cell::OnceCell,
+    collections::{BTreeMap, BTreeSet},
+};
 
-use serde_json::Value;
+use crate::json::Value;
 
 use super::{Edge, Machines, Model, Relation, address::Addresses, dns, workload};
 use crate::{
     attempts, connections,
-    evidence::{Citation, Evidence, Object, Outcome, ProbeKind, Target, selects},
+    evidence::{Citation, Evidence, Object, Outcome, ProbeKind, Target},
     policy::{self, Direction},
     subject::Subject,
     symptoms::event_time,
@@ -23,6 +26,8 @@ pub(super) fn build(evidence: &Evidence) -> Model<'_> {
         machines: Machines::new(evidence),
         now: now(evidence),
         connections: Vec::new(),
+        taken: OnceCell::new(),
+        ready: OnceCell::new(),
     };
     for pod in evidence.objects.of_kind("pod") {
         model.add_pod(pod);
@@ -104,11 +109,9 @@ impl Model<'_> {
     fn add_workloads(&mut self, service: &Object) {
         let selector = service.map("/spec/selector");
         for kind in ["daemonset", "deployment", "statefulset"] {
-            for workload in self.evidence.objects.in_namespace(kind, service.namespace()) {
-                if selects(&selector, &workload.map("/spec/template/metadata/labels")) {
-                    let cited = service.cite("/spec/selector", format!("selects the pods of {}", workload.subject()));
-                    self.add(service.subject(), workload.subject(), Relation::ForwardsTo, cited);
-                }
+            for workload in self.evidence.objects.selected(kind, service.namespace(), &selector) {
+                let cited = service.cite("/spec/selector", format!("selects the pods of {}", workload.subject()));
+                self.add(service.subject(), workload.subject(), Relation::ForwardsTo, cited);
             }
         }
     }
@@ -138,7 +141,7 @@ impl Model<'_> {
         let default =
             ingress.get("/spec/defaultBackend").map(|backend| (None, backend, "/spec/defaultBackend".to_owned()));
         let rules = ingress.list("/spec/rules").iter().enumerate().flat_map(|(r, rule)| {
-            let paths = rule["http"]["paths"].as_array().map_or(&[][..], Vec::as_slice);
+            let paths = rule["http"]["paths"].as_array().unwrap_or_default();
             paths.iter().enumerate().map(move |(p, path)| {
                 (rule["host"].as_str(), &path["backend"], format!("/spec/rules/{r}/http/paths/{p}/backend"))
             })

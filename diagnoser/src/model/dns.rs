@@ -50,7 +50,7 @@ pub enum Resolver<'a> {
 
 /// Whom a pod asks (core/v1 DNSPolicy): `ClusterFirst` is the default, and in the node's network it means the node's resolver.
 pub fn resolver(pod: &Object) -> Resolver<'_> {
-    let servers = || pod.list("/spec/dnsConfig/nameservers").iter().filter_map(serde_json::Value::as_str).collect();
+    let servers = || pod.list("/spec/dnsConfig/nameservers").iter().filter_map(crate::json::Value::as_str).collect();
     match pod.text("/spec/dnsPolicy") {
         None | Some("ClusterFirst") if in_host_network(pod) => Resolver::Node,
         None | Some("ClusterFirst" | "ClusterFirstWithHostNet") => Resolver::Cluster,

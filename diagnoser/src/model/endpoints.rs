@@ -1,5 +1,7 @@
 //! Where a Service really forwards to, out of EndpointSlices or the older Endpoints.
 
+use std::collections::BTreeMap;
+
 use super::Model;
 use crate::{
     evidence::{Citation, Fact, Object},
@@ -47,12 +49,9 @@ impl<'e> Model<'e> {
         }
     }
 
-    fn slices(&self, service: &Object) -> impl Iterator<Item = &'e Object> {
-        let name = service.name().to_owned();
-        let namespace = service.namespace().to_owned();
-        self.evidence.objects.of_kind("endpointslice").filter(move |slice| {
-            slice.namespace() == namespace && slice.labels().get("kubernetes.io/service-name") == Some(&name.as_str())
-        })
+    fn slices(&self, service: &Object) -> Vec<&'e Object> {
+        let of_service = BTreeMap::from([("kubernetes.io/service-name", service.name())]);
+        self.evidence.objects.selected("endpointslice", service.namespace(), &of_service)
     }
 
     fn add_slice(&self, slice: &Object, endpoints: &mut Vec<Endpoint>) {
@@ -79,7 +78,7 @@ impl<'e> Model<'e> {
                 .map(|ports| ports.iter().map(|port| port["port"].as_u64()?.try_into().ok()).collect())
                 .unwrap_or_default();
             for (key, ready) in [("addresses", true), ("notReadyAddresses", false)] {
-                for address in subset[key].as_array().map_or(&[][..], Vec::as_slice) {
+                for address in subset[key].as_array().unwrap_or_default() {
                     let pod = address["targetRef"]["name"]
                         .as_str()
                         .map(|name| Subject::namespaced("pod", object.namespace(), name))

@@ -6,14 +6,19 @@ pub(crate) mod clusters;
 mod dns;
 mod endpoints;
 mod machines;
+mod taken;
 mod workload;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    cell::OnceCell,
+    collections::{BTreeMap, BTreeSet},
+};
 
 pub(crate) use build::{addresses_in, settings};
 pub use dns::{Resolver, resolver};
 pub use endpoints::Endpoint;
 pub use machines::{Machines, Meaning};
+pub(crate) use taken::{Taken, quantity, requests};
 pub use workload::{has_just_restarted, is_down, is_ready, is_restarting, is_running, is_steadily_ready};
 
 use crate::{
@@ -66,6 +71,8 @@ pub struct Model<'e> {
     /// When the evidence was taken, or the latest time in it.
     pub now: Option<jiff::Timestamp>,
     connections: Vec<Connection>,
+    taken: OnceCell<BTreeMap<Subject, Taken>>,
+    ready: OnceCell<BTreeMap<Subject, Vec<Subject>>>,
 }
 
 impl<'e> Model<'e> {
@@ -121,8 +128,21 @@ impl<'e> Model<'e> {
     /// The pods a Service selects and that are not being deleted or done, ready or not.
     pub fn selected_pods(&self, service: &Object) -> Vec<&'e Object> {
         let selector = service.map("/spec/selector");
-        let pods = self.evidence.objects.in_namespace("pod", service.namespace());
-        pods.filter(|pod| pod.is_selected(&selector) && workload::counts(pod)).collect()
+        let pods = self.evidence.objects.selected("pod", service.namespace(), &selector);
+        pods.into_iter().filter(|pod| workload::counts(pod)).collect()
+    }
+
+    /// The ready pods behind a Service, or whatever else forwards to them.
+    pub fn ready_behind(&self, service: &Subject) -> impl Iterator<Item = &'e Object> {
+        let ready = self.ready.get_or_init(|| {
+            let forwarding = self.dependencies.iter().map(|(from, edges)| {
+                let to = edges.iter().filter(|edge| edge.relation == Relation::ForwardsTo).map(|edge| &edge.to);
+                let ready = to.filter(|to| self.object(to).is_some_and(is_ready)).cloned();
+                (from.clone(), ready.collect::<Vec<_>>())
+            });
+            forwarding.filter(|(_, ready)| !ready.is_empty()).collect()
+        });
+        ready.get(service).into_iter().flatten().filter_map(|pod| self.object(pod))
     }
 
     /// The node a pod runs on.

@@ -1,6 +1,6 @@
 //! Pods and what they are made from: small readings that several rooms share.
 
-use serde_json::Value;
+use crate::json::Value;
 
 use crate::{
     evidence::{Evidence, Object},

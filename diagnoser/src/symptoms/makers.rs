@@ -57,12 +57,10 @@ pub(super) fn refused(model: &Model<'_>) -> Vec<Symptom> {
 
 fn look<'e>(model: &Model<'e>, workload: &'e Object) -> Option<Lacking<'e>> {
     // A Deployment makes its pods through ReplicaSets; where none was collected it is judged itself.
-    let sets: Vec<&Object> = match workload.subject().is("deployment") {
-        true => model.evidence.objects.in_namespace("replicaset", workload.namespace()).collect(),
+    let own: Vec<&Object> = match workload.subject().is("deployment") {
+        true => model.evidence.objects.controlled_by(workload.subject()).collect(),
         false => vec![],
     };
-    let own: Vec<&Object> =
-        sets.into_iter().filter(|set| set.controller() == Some(("Deployment", workload.name()))).collect();
     let makers = if own.is_empty() { vec![workload] } else { own };
     let (maker, wanted, has) = makers.into_iter().find_map(|maker| {
         let daemons = maker.number("/status/desiredNumberScheduled");

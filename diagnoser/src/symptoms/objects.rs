@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{Observation, Symptom};
 use crate::{
     evidence::{Citation, Evidence, Fact, Object},
-    model::{Model, Relation, is_down, is_ready, is_restarting},
+    model::{Model, Relation, is_down, is_restarting},
     subject::Subject,
 };
 
@@ -67,11 +67,8 @@ fn is_spare(model: &Model<'_>, pod: &Object) -> bool {
     let own = template(pod);
     let services = model.dependents(pod.subject()).iter().filter(|(_, relation)| *relation == Relation::ForwardsTo);
     let mut served = services.map(|(service, _)| {
-        let others = model.dependencies(service).iter().filter(|edge| edge.relation == Relation::ForwardsTo);
-        others.filter_map(|edge| model.object(&edge.to)).any(|other| {
-            other.subject() != pod.subject()
-                && is_ready(other)
-                && (pod.controller().is_none() || own.is_some() && template(other) == own)
+        model.ready_behind(service).any(|other| {
+            other.subject() != pod.subject() && (pod.controller().is_none() || own.is_some() && template(other) == own)
         })
     });
     let any = served.next();
@@ -108,10 +105,8 @@ pub(super) fn empty_services(model: &Model<'_>) -> Vec<Symptom> {
 fn meant_to_be_empty(model: &Model<'_>, service: &Object) -> bool {
     let selector = service.map("/spec/selector");
     ["deployment", "statefulset"].into_iter().any(|kind| {
-        model.evidence.objects.in_namespace(kind, service.namespace()).any(|workload| {
-            workload.number("/spec/replicas") == Some(0)
-                && crate::evidence::selects(&selector, &workload.map("/spec/template/metadata/labels"))
-        })
+        let workloads = model.evidence.objects.selected(kind, service.namespace(), &selector);
+        workloads.iter().any(|workload| workload.number("/spec/replicas") == Some(0))
     })
 }
 

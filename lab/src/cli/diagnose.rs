@@ -70,7 +70,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, LabError> {
             (Evidence { files, ..Evidence::default() }, OF_MACHINES)
         }
     };
-    let mut diagnosis = replay::diagnose(evidence.files.clone(), why_not)
+    let (mut diagnosis, files) = replay::investigate(evidence.files, &mut |_| Err(why_not.to_owned()))
         .map_err(|error| args.evidence.iter().fold(error, |error, folder| error.inside(folder)))?;
     evidence.origins.restore(&mut diagnosis);
     report::print(&match args.format {
@@ -80,7 +80,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, LabError> {
                 notice: &evidence.notice,
                 title: "",
                 diagnosis: &diagnosis,
-                evidence: &evidence.files,
+                evidence: &files,
                 origins: Some(&evidence.origins),
                 history: &[],
                 judged: None,

@@ -7,6 +7,7 @@ mod doctor;
 mod down;
 mod explain;
 mod gc;
+mod generate;
 mod images;
 mod list;
 mod live;
@@ -74,6 +75,7 @@ enum Command {
     Up(up::Args),
     Down(down::Args),
     Gc(gc::Args),
+    Generate(generate::Args),
 }
 
 /// The form of an answer.
@@ -105,6 +107,7 @@ pub fn main() -> ExitCode {
         Command::Up(args) => up::run(&args),
         Command::Down(args) => down::run(&args),
         Command::Gc(args) => gc::run(&args),
+        Command::Generate(args) => generate::run(&args),
     };
     done.unwrap_or_else(|error: LabError| {
         eprintln!("{}", error.render());

@@ -46,9 +46,10 @@ pub async fn of_cluster(reader: &ClusterReader, namespace: Option<&str>) -> Resu
     let read = |kind: &'static Kind| {
         let progress = &progress;
         async move {
-            let listed = reader.list(kind, namespace).await;
+            let mut listed = Listed::default();
+            let answer = reader.list(kind, namespace, |page| listed.add(page)).await;
             progress.inc(1);
-            (kind, listed)
+            (kind, answer.map(|()| listed))
         }
     };
     let mut answers: Vec<_> = stream::iter(wanted).map(read).buffer_unordered(AT_ONCE).collect().await;
@@ -56,20 +57,18 @@ pub async fn of_cluster(reader: &ClusterReader, namespace: Option<&str>) -> Resu
     answers.sort_by_key(|(kind, _)| kind.plural);
     let mut part = Part::default();
     let mut listed: BTreeMap<&str, usize> = BTreeMap::new();
-    let (mut items, mut changed) = (Vec::new(), Vec::new());
+    let mut whole = Listed::default();
     for (kind, answer) in answers {
         match answer {
-            Ok(mut objects) => {
-                listed.insert(kind.plural, objects.len());
-                changed.extend(changes::of(&objects));
-                objects.iter_mut().for_each(redact);
-                items.extend(objects);
+            Ok(of_kind) => {
+                listed.insert(kind.plural, of_kind.items.len());
+                whole.merge(of_kind);
             }
             Err(Refusal::NoSuchKind) => drop(listed.insert(kind.plural, 0)),
             Err(Refusal::Why(why)) => part.miss(kind.plural, why),
         }
     }
-    if items.is_empty() {
+    if whole.items.is_empty() {
         let why = part.missed.pop().map_or_else(|| "there is no object of any kind".to_owned(), |missed| missed.why);
         return Err(LabError::Live {
             what: "reading the cluster".to_owned(),
@@ -78,30 +77,65 @@ pub async fn of_cluster(reader: &ClusterReader, namespace: Option<&str>) -> Resu
         });
     }
     let collected = Timestamp::now();
-    part.merge(logs(reader, &items).await);
+    part.merge(logs(reader, whole.troubled).await);
     let coverage = json!({
         "collected": collected,
         "namespaces": namespace.into_iter().collect::<Vec<_>>(),
         "listed": listed,
         "missed": part.missed(),
     });
-    part.files.insert("objects.json".to_owned(), as_list(&items));
-    part.files.insert("changes.json".to_owned(), lines(&changed));
+    part.files.insert("objects.json".to_owned(), as_list(&whole.items));
+    part.files.insert("changes.json".to_owned(), lines(&whole.changed));
     part.files.insert("coverage.json".to_owned(), pretty(&coverage));
     Ok(part.files)
 }
 
+/// What was listed, as it will be written: text takes a tenth of the room that values do.
+#[derive(Default)]
+struct Listed {
+    items: Vec<String>,
+    changed: Vec<Value>,
+    troubled: Vec<Troubled>,
+}
+
+/// A pod with containers in trouble, each with whether the log of the instance before is wanted.
+struct Troubled {
+    born: String,
+    pod: Subject,
+    containers: Vec<(String, bool)>,
+}
+
+impl Listed {
+    fn add(&mut self, mut page: Vec<Value>) {
+        self.changed.extend(changes::of(&page));
+        self.troubled.extend(page.iter().filter(|object| object["kind"] == "Pod").filter_map(troubled));
+        page.iter_mut().for_each(redact);
+        self.items.extend(page.iter().map(Value::to_string));
+    }
+
+    fn merge(&mut self, other: Self) {
+        self.items.extend(other.items);
+        self.changed.extend(other.changed);
+        self.troubled.extend(other.troubled);
+    }
+}
+
+fn troubled(pod: &Value) -> Option<Troubled> {
+    let text = |key: &str| pod["metadata"][key].as_str().unwrap_or_default().to_owned();
+    let containers = worth_reading(pod);
+    (!containers.is_empty()).then(|| Troubled {
+        born: text("creationTimestamp"),
+        pod: Subject::namespaced("pod", &text("namespace"), &text("name")),
+        containers,
+    })
+}
+
 /// The logs of pods in trouble.
-async fn logs(reader: &ClusterReader, items: &[Value]) -> Part {
-    let mut pods: Vec<(&Value, Vec<(String, bool)>)> =
-        items.iter().filter(|item| item["kind"] == "Pod").map(|pod| (pod, worth_reading(pod))).collect();
-    pods.retain(|(_, containers)| !containers.is_empty());
-    pods.sort_by_key(|(pod, _)| std::cmp::Reverse(pod["metadata"]["creationTimestamp"].as_str().unwrap_or_default()));
+async fn logs(reader: &ClusterReader, mut pods: Vec<Troubled>) -> Part {
+    pods.sort_by(|a, b| b.born.cmp(&a.born));
     pods.truncate(PODS);
-    let wanted = pods.into_iter().flat_map(|(pod, containers)| {
-        let text = |key: &str| pod["metadata"][key].as_str().unwrap_or_default().to_owned();
-        let subject = Subject::namespaced("pod", &text("namespace"), &text("name"));
-        containers.into_iter().map(move |(container, previous)| (subject.clone(), container, previous))
+    let wanted = pods.into_iter().flat_map(|Troubled { pod, containers, .. }| {
+        containers.into_iter().map(move |(container, previous)| (pod.clone(), container, previous))
     });
     let read = |(pod, container, previous): (Subject, String, bool)| async move {
         let end = if previous { ".previous" } else { "" };
@@ -140,7 +174,96 @@ fn worth_reading(pod: &Value) -> Vec<(String, bool)> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use kube::{Client, Config};
+    use tokio::{
+        io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
+        net::{TcpListener, TcpStream},
+    };
+
     use super::*;
+    use crate::{
+        replay,
+        synthetic::{FAULTS, Order},
+    };
+
+    /// Objects by the plural of their kind.
+    type Served = BTreeMap<String, Vec<Value>>;
+
+    /// The most requests that a cluster of some thousand pods may be asked.
+    const MOST_REQUESTS: usize = 60;
+
+    #[tokio::test]
+    async fn a_large_cluster_is_read_with_few_requests_and_its_fault_is_found() {
+        let fault = FAULTS.iter().find(|fault| fault.cause == "image-tag-missing").copied();
+        let cluster = Order { pods: 3_000, fault, seed: 7 }.make();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let served = Arc::new(by_plural(&cluster.evidence["objects.json"]));
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(serve(stream, Arc::clone(&served)));
+            }
+        });
+        let config = Config::new(format!("http://{address}").parse().unwrap());
+        let reader = ClusterReader::of(Client::try_from(config).unwrap());
+        let files = of_cluster(&reader, None).await.unwrap();
+        assert!(reader.asked() < MOST_REQUESTS, "{} requests", reader.asked());
+        let diagnosis = replay::diagnose(files, OF_MACHINES).unwrap();
+        let (cause, subject) = cluster.truth.unwrap();
+        assert_eq!(diagnosis.roots(), [(cause, &subject)]);
+    }
+
+    fn by_plural(objects: &str) -> Served {
+        let objects: Value = serde_json::from_str(objects).unwrap();
+        let mut served = Served::new();
+        for object in objects["items"].as_array().unwrap() {
+            let kind = kinds().find(|kind| object["kind"] == kind.kind).unwrap();
+            served.entry(kind.plural.to_owned()).or_default().push(object.clone());
+        }
+        served
+    }
+
+    /// Answers lists in pages, as an API server does, and everything else with 404.
+    async fn serve(stream: TcpStream, served: Arc<Served>) {
+        let mut stream = BufReader::new(stream);
+        loop {
+            let (mut first, mut line) = (String::new(), String::from("x"));
+            if stream.read_line(&mut first).await.unwrap_or_default() == 0 {
+                return;
+            }
+            while !line.trim().is_empty() {
+                line.clear();
+                stream.read_line(&mut line).await.unwrap();
+            }
+            let target = first.split(' ').nth(1).unwrap_or_default();
+            let (path, query) = target.split_once('?').unwrap_or((target, ""));
+            let asked =
+                |key: &str| query.split('&').find_map(|pair| pair.strip_prefix(key)?.strip_prefix('=')?.parse().ok());
+            let (from, limit): (usize, usize) = (asked("continue").unwrap_or(0), asked("limit").unwrap_or(usize::MAX));
+            let (status, body) = match served.get(path.rsplit('/').next().unwrap_or_default()) {
+                None => {
+                    ("404 Not Found", json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 404}))
+                }
+                Some(objects) => {
+                    let page: Vec<&Value> = objects.iter().skip(from).take(limit).collect();
+                    let end = from + page.len();
+                    let next = if end < objects.len() { end.to_string() } else { String::new() };
+                    (
+                        "200 OK",
+                        json!({"kind": "List", "apiVersion": "v1", "metadata": {"continue": next}, "items": page}),
+                    )
+                }
+            };
+            let body = body.to_string();
+            let head = format!(
+                "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+                body.len()
+            );
+            stream.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
+        }
+    }
 
     #[test]
     fn logs_are_read_where_something_is_wrong() {

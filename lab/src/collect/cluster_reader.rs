@@ -57,13 +57,19 @@ impl ClusterReader {
         let unusable = |error: String| bad(error, format!("kubectl --context {context} version says more."));
         let config =
             Config::from_custom_kubeconfig(config, &options).await.map_err(|error| unusable(error.to_string()))?;
-        let client = Client::try_from(config).map_err(|error| unusable(error.to_string()))?;
-        client.apiserver_version().await.map_err(|error| LabError::Live {
+        let reader = Self::of(Client::try_from(config).map_err(|error| unusable(error.to_string()))?);
+        reader.asked.fetch_add(1, Ordering::Relaxed);
+        reader.client.apiserver_version().await.map_err(|error| LabError::Live {
             what: format!("asking the cluster of {context} for its version"),
             why: error.to_string(),
             next: format!("kubectl --context {context} version says whether it can be reached."),
         })?;
-        Ok(Self { client, asked: AtomicUsize::new(1) })
+        Ok(reader)
+    }
+
+    /// Reads what this client reaches.
+    pub fn of(client: Client) -> Self {
+        Self { client, asked: AtomicUsize::new(0) }
     }
 
     /// The client it reads with, for what the user asks for beyond reading.
@@ -76,18 +82,22 @@ impl ClusterReader {
         self.asked.load(Ordering::Relaxed)
     }
 
-    /// All objects of a kind, of a namespace or of the whole cluster. Of secrets only the metadata: their values never leave the
-    /// API server.
+    /// Gives all objects of a kind, of a namespace or of the whole cluster, to `take`, a page at a time: large clusters are never
+    /// held whole as what the API server says of them. Of secrets only the metadata: their values never leave the API server.
     ///
     /// # Errors
     /// Why they cannot be had.
-    pub async fn list(&self, kind: &Kind, namespace: Option<&str>) -> Result<Vec<Value>, Refusal> {
+    pub async fn list(
+        &self,
+        kind: &Kind,
+        namespace: Option<&str>,
+        mut take: impl FnMut(Vec<Value>),
+    ) -> Result<(), Refusal> {
         let api: Api<DynamicObject> = match namespace.filter(|_| kind.namespaced) {
             Some(namespace) => Api::namespaced_with(self.client.clone(), namespace, &kind.resource()),
             None => Api::all_with(self.client.clone(), &kind.resource()),
         };
         let mut parameters = ListParams::default().limit(PAGE);
-        let mut found = Vec::new();
         loop {
             self.asked.fetch_add(1, Ordering::Relaxed);
             let listed = match kind.kind {
@@ -95,13 +105,14 @@ impl ClusterReader {
                 _ => api.list(&parameters).await.map(page),
             };
             let (page, next) = listed.map_err(|error| refusal(&error))?;
-            found.extend(page.into_iter().map(|mut object| {
+            let named = page.into_iter().map(|mut object| {
                 (object["apiVersion"], object["kind"]) = (json!(kind.version), json!(kind.kind));
                 object
-            }));
+            });
+            take(named.collect());
             match next.filter(|next| !next.is_empty()) {
                 Some(next) => parameters = parameters.continue_token(&next),
-                None => return Ok(found),
+                None => return Ok(()),
             }
         }
     }

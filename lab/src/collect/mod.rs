@@ -104,8 +104,8 @@ pub async fn evidence(live: &Live, begun: Timestamp, requests: usize) -> Result<
 }
 
 /// A JSON array with one value a line.
-pub(crate) fn lines(values: &[Value]) -> String {
-    let lines: Vec<String> = values.iter().map(Value::to_string).collect();
+pub(crate) fn lines(values: &[impl ToString]) -> String {
+    let lines: Vec<String> = values.iter().map(ToString::to_string).collect();
     format!("[\n{}\n]\n", lines.join(",\n"))
 }
 

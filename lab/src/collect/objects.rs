@@ -108,6 +108,6 @@ pub(super) async fn answer(live: &Live, resource: &str, namespace: Option<&str>)
 }
 
 /// A List with one object a line: a recording holds some hundred of them.
-pub(crate) fn as_list(items: &[Value]) -> String {
+pub(crate) fn as_list(items: &[impl ToString]) -> String {
     format!("{{\"apiVersion\": \"v1\", \"kind\": \"List\", \"items\": {}}}\n", lines(items).trim_end())
 }

@@ -16,7 +16,6 @@ mod tree;
 
 use std::path::Path;
 
-pub(crate) use documents::subject;
 pub use origins::Origins;
 
 use crate::{LabError, replay::Files};

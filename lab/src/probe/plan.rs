@@ -3,13 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use diagnoser::json::Value;
 use diagnoser::{
     Evidence, Subject,
     evidence::Object,
     model::{Model, Relation, is_running},
     policy::{Direction, isolates},
 };
-use serde_json::Value;
 
 /// More is a load of its own; what is beyond it is said.
 const MOST: usize = 200;
@@ -130,7 +130,7 @@ fn ports(pod: &Object) -> BTreeMap<u64, &str> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
     use crate::probe::pod;

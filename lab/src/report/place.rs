@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use diagnoser::{Subject, evidence::Citation};
-use serde_json::Value;
+use serde::Deserialize;
 
-use crate::evidence_folder::{Origins, subject};
+use crate::evidence_folder::Origins;
 
 /// Turns citations into words; knows which object stands at which pointer of which file.
 pub(crate) struct Places(BTreeMap<(String, String), Subject>);
@@ -22,9 +22,9 @@ impl Places {
         if !given.is_empty() {
             return Self(given);
         }
-        let list: Value =
-            files.get("objects.json").and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
-        let items = list["items"].as_array().into_iter().flatten().enumerate();
+        let list = files.get("objects.json").and_then(|text| serde_json::from_str(text).ok());
+        let list: List = list.unwrap_or_default();
+        let items = list.items.iter().enumerate();
         let named =
             items.filter_map(|(index, item)| Some(of("objects.json", format!("/items/{index}"), subject(item)?)));
         Self(named.collect())
@@ -75,6 +75,33 @@ pub(crate) fn dotted(pointer: &str) -> String {
         }
     }
     text
+}
+
+/// `objects.json`, as far as names go; large clusters have large objects, which are not kept here.
+#[derive(Default, Deserialize)]
+struct List {
+    items: Vec<Named>,
+}
+
+#[derive(Deserialize)]
+struct Named {
+    kind: Option<String>,
+    #[serde(default)]
+    metadata: Metadata,
+}
+
+#[derive(Default, Deserialize)]
+struct Metadata {
+    name: Option<String>,
+    namespace: Option<String>,
+}
+
+fn subject(object: &Named) -> Option<Subject> {
+    let (kind, name) = (object.kind.as_deref()?, object.metadata.name.as_deref()?);
+    Some(match &object.metadata.namespace {
+        Some(namespace) => Subject::namespaced(kind, namespace, name),
+        None => Subject::global(kind, name),
+    })
 }
 
 #[cfg(test)]

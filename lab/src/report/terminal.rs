@@ -8,8 +8,8 @@ use std::{
 use diagnoser::{
     Diagnosis, Verdict,
     diagnosis::{Change, Fix, RootCause, RuledOut, SymptomSeen},
+    json::Value,
 };
-use serde_json::Value;
 
 use super::{
     layout::{Style, WIDTH, ends, hang, harmless, width},
@@ -195,7 +195,7 @@ fn fix(head: &str, root: &RootCause, style: Style) -> String {
 fn differences<'v>(path: &str, from: &'v Value, to: &'v Value) -> Vec<(String, &'v Value, &'v Value)> {
     let keys: Vec<String> = match (from, to) {
         _ if from == to => return vec![],
-        (Value::Object(a), Value::Object(b)) => a.keys().chain(b.keys()).cloned().collect(),
+        (Value::Object(a), Value::Object(b)) => a.keys().chain(b.keys()).map(ToString::to_string).collect(),
         (Value::Array(a), Value::Array(b)) => (0..a.len().max(b.len())).map(|index| index.to_string()).collect(),
         _ => return vec![(path.to_owned(), from, to)],
     };
