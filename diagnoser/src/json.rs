@@ -533,8 +533,9 @@ mod tests {
         fn it_is_serde_json_s_value(json in any_json(), pointer in "(/[a-c0-2~/]{0,2}){0,3}") {
             let text = json.to_string();
             let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+            // Not the text itself: a fraction may be read as its neighbour (without the feature `float_roundtrip`).
+            prop_assert_eq!(Value::from(json.clone()).to_string(), json.to_string());
             let value: Value = serde_json::from_str(&text).unwrap();
-            prop_assert_eq!(value.to_string(), text);
             prop_assert_eq!(&value, &Value::from(json.clone()));
             prop_assert_eq!(&serde_json::Value::from(&value), &json);
             prop_assert_eq!(value.pointer(&pointer).map(Value::to_string), json.pointer(&pointer).map(|at| at.to_string()));

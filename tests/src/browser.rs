@@ -62,6 +62,7 @@ impl Browser {
     /// When it does not say.
     pub async fn log(&self, kind: &str) -> Vec<Value> {
         let address = format!("{}/session/{}/se/log", self.server, self.driver.session_id());
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let asked = Client::builder().no_proxy().build().expect("a client").post(address).json(&json!({"type": kind}));
         let answer: Value = asked.send().await.expect("an answer").json().await.expect("JSON");
         answer["value"].as_array().cloned().unwrap_or_else(|| panic!("no log: {answer}"))

@@ -15,6 +15,8 @@ struct Visitor<'p> {
 
 impl<'p> Visitor<'p> {
     fn of(page: &'p Page) -> Self {
+        // Which TLS is built in depends on what is built beside this.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let client = Client::builder().cookie_store(true).redirect(Policy::limited(3)).no_proxy().build();
         Self { client: client.expect("a client"), page }
     }

@@ -230,7 +230,7 @@ mod tests {
 
     #[test]
     fn a_template_that_is_none_is_no_other_template() {
-        for odd in [serde_json::json!([1]), serde_json::json!("x"), Value::Null] {
+        for odd in [crate::json::json!([1]), crate::json::json!("x"), Value::Null] {
             assert_eq!(normal(&odd), odd);
         }
     }

@@ -58,7 +58,10 @@ pub(super) fn refused(model: &Model<'_>) -> Vec<Symptom> {
 fn look<'e>(model: &Model<'e>, workload: &'e Object) -> Option<Lacking<'e>> {
     // A Deployment makes its pods through ReplicaSets; where none was collected it is judged itself.
     let own: Vec<&Object> = match workload.subject().is("deployment") {
-        true => model.evidence.objects.controlled_by(workload.subject()).collect(),
+        true => {
+            let controlled = model.evidence.objects.controlled_by(workload.subject());
+            controlled.filter(|object| object.subject().is("replicaset")).collect()
+        }
         false => vec![],
     };
     let makers = if own.is_empty() { vec![workload] } else { own };

@@ -114,7 +114,8 @@ fn fields(value: &Value, path: &str, head: &str, indent: &str, lines: &mut Vec<L
     match value {
         Value::Object(map) if !map.is_empty() => {
             let mut head = head.to_owned();
-            for (key, inner) in map {
+            // As kubectl sorts them, whichever order the map keeps.
+            for (key, inner) in map.iter().collect::<BTreeMap<_, _>>() {
                 let below = format!("{path}/{}", key.replace('~', "~0").replace('/', "~1"));
                 match inner {
                     Value::Object(map) if !map.is_empty() => {

@@ -42,7 +42,7 @@ impl Template<'_> {
             "containers": [{
                 "name": self.name, "image": format!("registry.example.test/team/{}:1.4.2", self.name),
                 "imagePullPolicy": "IfNotPresent", "env": env,
-                "ports": [{"name": "web", "containerPort": self.port, "protocol": "TCP"}],
+                "ports": [{"name": "web", "containerPort": self.port, "protocol": if self.port == 53 { "UDP" } else { "TCP" }}],
                 "readinessProbe": check("/ready", 3), "livenessProbe": check("/alive", 20),
                 "resources": {"requests": {"cpu": "50m", "memory": "128Mi"}, "limits": {"memory": "512Mi"}},
                 "securityContext": {"allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}},

@@ -46,7 +46,7 @@ pub(super) fn node_selector_unmatched(world: &mut World, victim: usize) -> Plant
     Planted { subject: app.workload(), fails: Fails::Empty }
 }
 
-/// The one node that the pods may go to has a taint that they do not tolerate.
+/// The pods ask for a node that has a taint which they do not tolerate, while others are open.
 pub(super) fn node_taint_not_tolerated(world: &mut World, victim: usize) -> Planted {
     let app = world.apps[victim].clone();
     let pool = world.names.next(&mut world.chance);
@@ -57,7 +57,7 @@ pub(super) fn node_taint_not_tolerated(world: &mut World, victim: usize) -> Plan
     world.change_template(victim, |spec| spec["nodeSelector"] = json!({"pool": pool}));
     let besides = "node(s) had untolerated taint {dedicated: batch}";
     nobody_takes(world, &app, "node(s) didn't match Pod's node affinity/selector", Some(besides));
-    Planted { subject: node, fails: Fails::Empty }
+    Planted { subject: app.workload(), fails: Fails::Empty }
 }
 
 /// The namespace's quota has no room for the pods.
