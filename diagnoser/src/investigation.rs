@@ -87,7 +87,7 @@ impl Investigation {
     }
 
     /// The next step: readings wanted, or the answer.
-    pub fn next(&mut self) -> Next {
+    pub fn proceed(&mut self) -> Next {
         let (seen, model) = match self.seen.take() {
             Some(seen) => (seen, None),
             None => {

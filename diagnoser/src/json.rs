@@ -3,7 +3,7 @@
 //! A large cluster is hundreds of thousands of small maps in which the same few words stand again and again. `serde_json::Value`
 //! takes more than half a kilobyte for each map, whatever is in it; here a map is a sorted list, and each text is kept once.
 
-use std::{cell::RefCell, collections::HashSet, fmt, ops::Index, sync::Arc};
+use std::{cell::RefCell, collections::BTreeSet, fmt, ops::Index, sync::Arc};
 
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
@@ -409,7 +409,7 @@ impl<'de> Deserialize<'de> for Value {
 
 /// Reads one document; the texts that were read are known for as long.
 #[derive(Clone, Copy)]
-struct Reader<'t>(&'t RefCell<HashSet<Text>>);
+struct Reader<'t>(&'t RefCell<BTreeSet<Text>>);
 
 impl Reader<'_> {
     fn text(self, text: &str) -> Text {

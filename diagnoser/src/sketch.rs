@@ -77,7 +77,7 @@ fn answer(diagnosis: &Diagnosis) -> String {
 pub(crate) fn diagnose(files: BTreeMap<String, String>) -> Diagnosis {
     let mut investigation = Investigation::new(files).unwrap_or_else(|error| panic!("{error}"));
     loop {
-        match investigation.next() {
+        match investigation.proceed() {
             Next::Done(diagnosis) => return *diagnosis,
             Next::Ask(requests) => {
                 requests.iter().for_each(|request| investigation.missed(request, "not in the sketch"))
@@ -120,7 +120,7 @@ fn a_resource_that_was_asked_for_and_found_empty_counts_as_listed() {
     let mut investigation = Investigation::new(files).unwrap_or_else(|error| panic!("{error}"));
     let mut asked = Vec::new();
     let diagnosis = loop {
-        match investigation.next() {
+        match investigation.proceed() {
             Next::Done(diagnosis) => break diagnosis,
             Next::Ask(requests) => {
                 for request in requests {

@@ -26,7 +26,7 @@ pub fn investigate(
 ) -> Result<(Diagnosis, Files), LabError> {
     let mut investigation = Investigation::new(files)?;
     for _ in 0..MOST_ROUNDS {
-        match investigation.next() {
+        match investigation.proceed() {
             Next::Done(diagnosis) => return Ok((*diagnosis, investigation.into_files())),
             Next::Ask(requests) => {
                 for request in &requests {

@@ -34,5 +34,5 @@ fn index(bencher: Bencher<'_, '_>, pods: usize) {
 fn diagnose(bencher: Bencher<'_, '_>, pods: usize) {
     let files = evidence(pods);
     let new = || Investigation::new(files.clone()).expect("it parses");
-    bencher.with_inputs(new).bench_local_values(|mut investigation| black_box(investigation.next()));
+    bencher.with_inputs(new).bench_local_values(|mut investigation| black_box(investigation.proceed()));
 }

@@ -122,7 +122,7 @@ fn complaint(model: &Model<'_>, pod: &Object, kind: &Kind, name: &str) -> Option
 /// A key that is needed and not there, where the object's keys were collected.
 fn lacking_key<'a>(object: &Object, reference: &Reference<'a>) -> Option<&'a str> {
     let maps: Vec<_> = ["/data", "/binaryData"].into_iter().filter_map(|map| object.get(map)?.as_object()).collect();
-    let lacks = |key: &&&str| !maps.is_empty() && !maps.iter().any(|map| map.contains_key(**key));
+    let lacks = |key: &&&str| !maps.is_empty() && !maps.iter().any(|map| map.contains_key(key));
     reference.keys.iter().find(lacks).copied()
 }
 

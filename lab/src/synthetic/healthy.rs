@@ -121,7 +121,7 @@ fn app(world: &mut World, left: usize) {
     };
     // Who is asked was there before, so that no ring of askers comes to be.
     let calls: Vec<usize> =
-        (0..world.chance.usize(..3)).filter_map(|_| (index > 0).then(|| world.chance.usize(..index))).collect();
+        (0..world.chance.usize(..3)).filter(|_| index > 0).map(|_| world.chance.usize(..index)).collect();
     app_that_calls(world, namespace, calls, left);
     if world.chance.u8(..3) == 0 {
         expose(world, index);

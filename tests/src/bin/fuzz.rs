@@ -17,8 +17,10 @@ use lab_tests::{folder, mutation::mutated, recorded, root};
 /// A case that computes longer hangs, as far as a user is concerned. What else the machine does in the meantime does not count.
 const TOO_LONG: Duration = Duration::from_secs(5);
 
-/// A target: which files of a recording are changed.
-const TARGETS: [(&str, fn(&str) -> bool); 4] = [
+/// A target by its name, and which files of a recording it changes.
+type Target = (&'static str, fn(&str) -> bool);
+
+const TARGETS: [Target; 4] = [
     ("hosts", |file| file.starts_with("hosts/") || file.starts_with("services/")),
     ("logs", |file| {
         file.starts_with("logs/") || file == "traffic.jsonl" || file == "metrics.csv" || file == "alerts.json"

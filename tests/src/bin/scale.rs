@@ -98,7 +98,7 @@ fn run(program: &Path, evidence: &Path) -> Result<(f64, f64), Box<dyn Error>> {
 fn diagnosis(files: &Files) -> Result<Duration, Box<dyn Error>> {
     let mut investigation = Investigation::new(files.clone())?;
     let begun = Instant::now();
-    while let Next::Ask(requests) = investigation.next() {
+    while let Next::Ask(requests) = investigation.proceed() {
         requests.iter().for_each(|request| investigation.missed(request, "not in the evidence folder"));
     }
     Ok(begun.elapsed())
