@@ -169,13 +169,22 @@ fn expected(name: &str) -> PathBuf {
     folder().join("tests/kubectl").join(format!("{name}.txt"))
 }
 
+/// What was said, the logs of several pods one after the other by name: kubectl takes the pods in any order.
+fn in_order(command: &str, said: &str) -> String {
+    let mut lines: Vec<&str> = said.split_inclusive('\n').collect();
+    if command.contains("--prefix") {
+        lines.sort_by_key(|line| line.split(' ').next().map(str::to_owned).filter(|pod| pod.starts_with('[')));
+    }
+    lines.concat()
+}
+
 /// Compares two sessions by their lines and says where they first differ in each command.
 fn compare(name: &str, said: &str, wanted: &str) -> Vec<String> {
     let of = |text: &str| -> Vec<(String, String)> {
         let parts = text.split("$ kubectl ").skip(1);
         parts
             .map(|part| part.split_once('\n').unwrap_or((part, "")))
-            .map(|(a, b)| (a.to_owned(), b.to_owned()))
+            .map(|(command, said)| (command.to_owned(), in_order(command, said)))
             .collect()
     };
     let (said, wanted) = (of(said), of(wanted));
