@@ -79,10 +79,10 @@ fn limit(pod: &Object) -> Option<Citation> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use crate::sketch::check;
 
-    /// `a` calls `b`; in each row medians of both, the CPU of `b` and how long it was throttled.
+    /// `a` calls `b`; in each row medians of both, the CPU of `b`, how long it was throttled, and the CPU of their node.
     fn world(rows: &[&str]) -> String {
         let workload = |name: &str, calls: &str| {
             format!(
@@ -102,11 +102,13 @@ mod tests {
         )
     }
 
-    fn since(before: &str, after: &str) -> String {
+    /// Rows of before and after the onset.
+    pub fn since(before: &str, after: &str) -> String {
         world(&[[before; 5].as_slice(), [after; 8].as_slice()].concat())
     }
 
-    const WELL: &str = "30 10 0.1 0 20";
+    /// A row in which all is well.
+    pub const WELL: &str = "30 10 0.1 0 20";
 
     #[test]
     fn holds_in_the_one_that_is_throttled() {

@@ -71,33 +71,10 @@ impl Cause for NodeCpuSaturated {
 
 #[cfg(test)]
 mod tests {
-    use crate::sketch::check;
-
-    /// `a` calls `b`; in each row medians of both, the CPU of `b`, how long it was throttled, and the CPU of their node.
-    fn world(rows: &[&str]) -> String {
-        let workload = |name: &str, calls: &str| {
-            format!(
-                "service n/{name}  selector app={name}  80 -> 80
-                 deployment n/{name}  app={name}
-                 pod n/{name}-1  app={name}  ready  on n1  owner deployment/n/{name} {calls}\n"
-            )
-        };
-        let table: Vec<String> =
-            rows.iter().enumerate().map(|(at, row)| format!("{at},{}", row.replace(' ', ","))).collect();
-        format!(
-            "{}{}probe service/n/a:80  connected in 1ms
-             file metrics.csv | time,a-p50latency,b-p50latency,b-cpu,b-cpu_cfs,n1-cpu | {}\n",
-            workload("a", "calls http://b:80/"),
-            workload("b", ""),
-            table.join(" | ")
-        )
-    }
-
-    fn since(before: &str, after: &str) -> String {
-        world(&[[before; 5].as_slice(), [after; 8].as_slice()].concat())
-    }
-
-    const WELL: &str = "30 10 0.1 0 20";
+    use crate::{
+        causes::cpu_throttled::tests::{WELL, since},
+        sketch::check,
+    };
 
     #[test]
     fn holds_in_the_node() {

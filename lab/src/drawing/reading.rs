@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use diagnoser::{Subject, evidence::Citation};
 use serde_json::Value;
 
+use crate::evidence_folder::subject;
+
 /// The list of objects, which is shown object by object.
 pub const OBJECTS: &str = "objects.json";
 
@@ -97,15 +99,6 @@ pub fn href(page: &str, path: &str) -> String {
 /// The id of a line: `line-3`, `-spec-ports-0-targetPort`.
 pub fn anchor(path: &str) -> String {
     path.chars().map(|c| if c.is_ascii_alphanumeric() || matches!(c, '.' | '_') { c } else { '-' }).collect()
-}
-
-fn subject(object: &Value) -> Option<Subject> {
-    let kind = object["kind"].as_str()?;
-    let name = object["metadata"]["name"].as_str()?;
-    Some(match object["metadata"]["namespace"].as_str() {
-        Some(namespace) => Subject::namespaced(kind, namespace, name),
-        None => Subject::global(kind, name),
-    })
 }
 
 /// The fields of a value as lines, close to how kubectl prints YAML. `head` stands before the first of them.

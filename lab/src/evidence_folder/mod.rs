@@ -16,6 +16,7 @@ mod tree;
 
 use std::path::Path;
 
+pub(crate) use documents::subject;
 pub use origins::Origins;
 
 use crate::{LabError, replay::Files};
