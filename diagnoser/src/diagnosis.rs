@@ -213,6 +213,13 @@ pub enum Change {
     },
 }
 
+impl Change {
+    /// Shell text run on a host.
+    pub fn shell(host: &str, script: impl Into<String>) -> Self {
+        Self::Run { host: host.to_owned(), command: vec!["bash".to_owned(), "-c".to_owned(), script.into()] }
+    }
+}
+
 /// One step of the transcript.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Step {

@@ -86,6 +86,14 @@ pub(crate) fn diagnose(files: BTreeMap<String, String>) -> Diagnosis {
     }
 }
 
+/// The changes that the fix of a sketch's root cause makes, as JSON.
+pub(crate) fn patch(text: &str) -> String {
+    let diagnosis = diagnose(evidence(text));
+    diagnosis.root_causes.first().map_or_else(String::new, |root| {
+        serde_json::to_string(&root.fix.patch).unwrap_or_else(|error| error.to_string())
+    })
+}
+
 pub(crate) use sheet::evidence;
 
 #[test]

@@ -127,13 +127,12 @@ fn fix(model: &Model<'_>, host: &str, name: &str, words: &Citation) -> (Fix, Opt
     );
     let summary =
         format!("Take the option {option} out of {file} on {host}, which this Java does not know, and start {name}");
-    let command = ["bash", "-c", &script].map(str::to_owned).to_vec();
-    (Fix { summary, patch: vec![Change::Run { host: host.to_owned(), command }] }, Some(cited))
+    (Fix { summary, patch: vec![Change::shell(host, script)] }, Some(cited))
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::sketch::check;
+    use crate::sketch::{check, patch};
 
     const WORLD: &str = "machine client 10.80.1.10/24
         machine app 10.80.1.20/24
@@ -161,8 +160,7 @@ mod tests {
     fn the_option_is_taken_out() {
         let words = said("Unrecognized VM option 'UseConcMarkSweepGC'");
         let option = "file services/app/jvm-options.txt | /etc/x/gc.options:-XX:+UseConcMarkSweepGC";
-        let diagnosis = crate::sketch::diagnose(crate::sketch::evidence(&format!("{WORLD}\n{words}\n{option}")));
-        let patch = serde_json::to_string(&diagnosis.root_causes[0].fix.patch).unwrap_or_default();
+        let patch = patch(&format!("{WORLD}\n{words}\n{option}"));
         assert!(patch.contains("/etc/x/gc.options && systemctl restart web"), "{patch}");
     }
 

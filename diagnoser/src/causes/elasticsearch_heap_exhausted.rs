@@ -137,13 +137,12 @@ fn fix(model: &Model<'_>, host: &str, max: Option<u64>, evidence: &mut Vec<Citat
         "sed -i 's/-Xms{lowest}/-Xms{wanted}/; s/-Xmx{highest}/-Xmx{wanted}/' /etc/default/elasticsearch && systemctl restart elasticsearch && \
          timeout 80 bash -c 'until curl -s -o /dev/null http://localhost:9200/; do sleep 1; done'"
     );
-    let command = ["bash", "-c", &script].map(str::to_owned).to_vec();
-    (Fix { summary, patch: vec![Change::Run { host: host.to_owned(), command }] }, vec![])
+    (Fix { summary, patch: vec![Change::shell(host, script)] }, vec![])
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::sketch::check;
+    use crate::sketch::{check, patch};
 
     const WORLD: &str = r#"machine client 10.80.1.10/24
         machine es 10.80.1.40/24 listens 0.0.0.0:9200
@@ -166,8 +165,7 @@ mod tests {
         let starts = "file services/es/heap-sizes.txt | heap size [384mb], x | heap size [64mb], x";
         let options = "file services/es/environment.txt | ES_JAVA_OPTS=\"-Xms64m -Xmx64m -XX:Y=1\"";
         let sketch = format!("{WORLD}\n{}\n{starts}\n{options}", stats(50_000_000, 9));
-        let diagnosis = crate::sketch::diagnose(crate::sketch::evidence(&sketch));
-        let patch = serde_json::to_string(&diagnosis.root_causes[0].fix.patch).unwrap_or_default();
+        let patch = patch(&sketch);
         assert!(patch.contains("s/-Xms64m/-Xms384m/; s/-Xmx64m/-Xmx384m/"), "{patch}");
     }
 

@@ -134,7 +134,7 @@ fn is(of_socket: Option<&str>, command: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use crate::sketch::{check, diagnose, evidence};
+    use crate::sketch::{check, patch};
 
     const WORLD: &str = "machine client 10.80.1.10/24
         machine app 10.80.1.20/24 listens 0.0.0.0:80
@@ -142,10 +142,6 @@ mod tests {
         probe host/client -> tcp://app.example.test:80  connected in 1ms  at 10.80.1.20:80";
     const USED_UP: &str = "file hosts/app/cpu.txt | cpu.stat:nr_periods 100 | cpu.stat:nr_throttled 9 | cpu.stat:nr_periods 120 | cpu.stat:nr_throttled 29";
     const BY: &str = "file hosts/app/ps-cpu.txt | PID RSS %CPU UNIT COMMAND | 9 900 24.0 job.service gzip | 8 900 24.0 job.service gzip | 7 900 2.0 web.service web";
-
-    fn patch(text: &str) -> String {
-        serde_json::to_string(&diagnose(evidence(text)).root_causes[0].fix.patch).unwrap_or_default()
-    }
 
     #[test]
     fn holds() {

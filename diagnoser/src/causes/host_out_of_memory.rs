@@ -125,10 +125,7 @@ fn is_of(kill: &OomKill, unit: &Unit, killed: usize) -> bool {
 /// Stops the largest other service and starts the server again; where there is none, the machine is too small for the server.
 fn fix(model: &Model<'_>, host: &str, unit: &Unit, evidence: &mut Vec<Citation>) -> (Fix, Vec<Lack>) {
     let server = unit.name.trim_end_matches(".service");
-    let run = |script: String| {
-        let command = ["bash", "-c", &script].map(str::to_owned).to_vec();
-        vec![Change::Run { host: host.to_owned(), command }]
-    };
+    let run = |script: String| vec![Change::shell(host, script)];
     let alone = || Fix {
         summary: format!("Start {server} on {host}, and give the machine the memory that it needs"),
         patch: run(format!("systemctl start {server}")),
@@ -161,7 +158,7 @@ fn fix(model: &Model<'_>, host: &str, unit: &Unit, evidence: &mut Vec<Citation>)
 
 #[cfg(test)]
 mod tests {
-    use crate::sketch::check;
+    use crate::sketch::{check, patch};
 
     const WORLD: &str = "machine client 10.80.1.10/24
         machine app 10.80.1.20/24 listens 127.0.0.1:9000
@@ -178,8 +175,7 @@ mod tests {
 
     #[test]
     fn what_takes_the_memory_makes_room() {
-        let diagnosis = crate::sketch::diagnose(crate::sketch::evidence(&format!("{WORLD}\n{KILL}")));
-        let patch = serde_json::to_string(&diagnosis.root_causes[0].fix.patch).unwrap_or_default();
+        let patch = patch(&format!("{WORLD}\n{KILL}"));
         assert!(patch.contains("systemctl stop job && systemctl start web"), "{patch}");
     }
 

@@ -3,7 +3,6 @@
 use super::Lack;
 use crate::{
     connections::Connection,
-    diagnosis::Change,
     evidence::{Fact, KafkaSettings},
     model::Model,
 };
@@ -38,9 +37,4 @@ pub(super) fn unit(model: &Model<'_>, host: &str) -> String {
     let units = model.evidence.hosts.units(host).seen().unwrap_or_default();
     let found = units.into_iter().map(|unit| unit.name).find(|name| name.contains("kafka"));
     found.map_or_else(|| "kafka".to_owned(), |name| name.trim_end_matches(".service").to_owned())
-}
-
-/// Shell text run on a machine.
-pub(super) fn shell(host: &str, script: String) -> Change {
-    Change::Run { host: host.to_owned(), command: vec!["bash".to_owned(), "-c".to_owned(), script] }
 }

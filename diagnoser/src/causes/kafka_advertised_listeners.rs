@@ -24,7 +24,7 @@ use std::net::IpAddr;
 use super::{Case, Cause, Finding, Lack, Proof, State, kafka};
 use crate::{
     connections::Connection,
-    diagnosis::Fix,
+    diagnosis::{Change, Fix},
     evidence::{Citation, Fact, Hosts, KafkaListener, KafkaSettings, Outcome},
     model::Model,
     propagation::Mode,
@@ -233,7 +233,7 @@ fn fix(
     );
     Fix {
         summary: format!("Set advertised.listeners of {broker} to {value}, and restart it"),
-        patch: vec![kafka::shell(broker, script)],
+        patch: vec![Change::shell(broker, script)],
     }
 }
 

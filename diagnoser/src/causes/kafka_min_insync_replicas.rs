@@ -17,10 +17,10 @@
 //! # Source
 //! kafka.apache.org, Topic Configs, `min.insync.replicas`; Kafka protocol, "Error codes", NOT_ENOUGH_REPLICAS.
 
-use super::{Case, Cause, Finding, Lack, State, kafka};
+use super::{Case, Cause, Finding, Lack, State};
 use crate::{
     connections::Connection,
-    diagnosis::Fix,
+    diagnosis::{Change, Fix},
     evidence::{Fact, KafkaPartition},
     model::{Model, clusters},
     propagation::Mode,
@@ -83,7 +83,7 @@ fn one(model: &Model<'_>, connection: &Connection, host: &str) -> State {
         let summary = format!(
             "Topic {topic} wants {least} replicas in sync and has {has}: lower min.insync.replicas to {lower}, or add replicas"
         );
-        return State::holds(evidence, Fix { summary, patch: vec![kafka::shell(machine, script)] });
+        return State::holds(evidence, Fix { summary, patch: vec![Change::shell(machine, script)] });
     }
     let brokers = clusters::kafka_brokers(model);
     let short = clusters::short_partitions(model);

@@ -20,6 +20,7 @@
 
 use super::{
     Case, Cause, Finding, Proof, State,
+    listen_settings::{self, Wanted},
     listening::{self, Refused, Sockets},
     postgres, service_port_mismatch,
 };
@@ -78,7 +79,12 @@ fn of_machine(model: &Model<'_>, refused: &Refused<'_>) -> State {
             }
             let summary =
                 format!("Let the process on {host} listen on {address}:{port} or for all instead of loopback");
-            State::holds(evidence, Fix { summary, patch: vec![] })
+            let socket = refused.socket(model);
+            let (cited, change) = socket
+                .and_then(|socket| listen_settings::change(model, host, &socket, Wanted::Others(*address)))
+                .unzip();
+            evidence.extend(cited);
+            State::holds(evidence, Fix { summary, patch: change.into_iter().collect() })
         }
     }
 }
@@ -134,7 +140,7 @@ fn examine(model: &Model<'_>, pod: &Object, target: u16) -> Option<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use crate::sketch::check;
+    use crate::sketch::{check, patch};
 
     #[test]
     fn holds() {
@@ -165,6 +171,35 @@ mod tests {
         check(&format!("{world}\nwithout hosts/db/ss.txt\n=> unknown lacks hosts/db/ss.txt"));
         let other = world.replace(":5432  l", ":5433  l").replace("[::1]:5432", "[::1]:5433");
         check(&format!("{other}\n=> process-not-listening host/db"));
+    }
+
+    #[test]
+    fn the_fix_edits_the_servers_own_configuration() {
+        let world = |port: u16, server: &str| {
+            format!(
+                "machine client 10.80.1.10/24
+                 machine app 10.80.1.20/24
+                 unit app {server} active (running)
+                 file hosts/app/ss.txt | LISTEN 0 9 127.0.0.1:{port} 0.0.0.0:* users:((\"{server}\",pid=9,fd=4))
+                 probe host/client -> tcp://10.80.1.20:{port}  refused in 1ms"
+            )
+        };
+        let nginx = "file services/app/nginx.conf.txt | # configuration file /etc/nginx/nginx.conf: | http { | > include sites/*; | } \
+                     | # configuration file /etc/nginx/sites/a.conf: | server { listen 81; } | server { listen localhost:80 default_server; }";
+        let change = patch(&format!("{}\n{nginx}", world(80, "nginx")));
+        assert!(
+            change.contains("#listen 80 default_server;#' /etc/nginx/sites/a.conf && systemctl restart nginx"),
+            "{change}"
+        );
+        let mongod = "file services/app/mongod.conf.txt | storage: | >  dbPath: /x | net: | >  port: 27018 | >  bindIp: 127.0.0.1 | security: | >  port: 9";
+        let change = patch(&format!("{}\n{mongod}", world(27018, "mongod")));
+        assert!(
+            change.contains("#bindIp: 127.0.0.1,10.80.1.20#' /etc/mongod.conf && systemctl restart mongod"),
+            "{change}"
+        );
+        // The configuration is about another socket, or nobody knows whose it is.
+        assert_eq!(patch(&format!("{}\n{mongod}", world(27017, "mongod"))), "[]");
+        assert_eq!(patch(&format!("{}\n{nginx}", world(80, "caddy"))), "[]");
     }
 
     #[test]

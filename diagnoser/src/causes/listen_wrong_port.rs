@@ -20,6 +20,7 @@
 
 use super::{
     Case, Cause, Finding, State,
+    listen_settings::{self, Wanted},
     listening::{self, Refused, Sockets, Why},
 };
 use crate::{diagnosis::Fix, evidence::Hosts, model::Model};
@@ -68,14 +69,16 @@ fn look(model: &Model<'_>, refused: &Refused<'_>) -> State {
             evidence.extend(refused.asked.first().into_iter().flat_map(|connection| connection.cites()));
             let summary =
                 format!("Let {whose} on {host} listen on port {}, not {}, and restart it", refused.port, other.port);
-            State::holds(evidence, Fix { summary, patch: vec![] })
+            let (cited, change) = listen_settings::change(model, host, &other, Wanted::Port(refused.port)).unzip();
+            evidence.extend(cited);
+            State::holds(evidence, Fix { summary, patch: change.into_iter().collect() })
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::sketch::check;
+    use crate::sketch::{check, patch};
 
     const WORLD: &str = "machine client 10.80.1.10/24
         machine app 10.80.1.20/24  listens 0.0.0.0:8080  listens 0.0.0.0:22
@@ -85,6 +88,16 @@ mod tests {
     #[test]
     fn holds() {
         check(&format!("{WORLD}\n{RUNS}\n=> listen-wrong-port host/app"));
+    }
+
+    #[test]
+    fn the_fix_edits_the_servers_own_configuration() {
+        let own = "unit app nginx active (running)
+            file hosts/app/ss.txt | LISTEN 0 9 0.0.0.0:8080 0.0.0.0:* users:((\"nginx\",pid=9,fd=4))";
+        let settings = "file services/app/nginx.conf.txt | # configuration file /etc/nginx/nginx.conf: | http { server { listen 0.0.0.0:8080; } }";
+        let change = patch(&format!("{WORLD}\n{own}\n{settings}"));
+        assert!(change.contains("#listen 0.0.0.0:80;#' /etc/nginx/nginx.conf && systemctl restart nginx"), "{change}");
+        assert_eq!(patch(&format!("{WORLD}\n{own}\n{}", settings.replace("8080", "8081"))), "[]");
     }
 
     #[test]

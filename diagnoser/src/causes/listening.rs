@@ -117,6 +117,12 @@ impl Refused<'_> {
         }
     }
 
+    /// The socket on the port, whoever may connect to it.
+    pub(super) fn socket(&self, model: &Model<'_>) -> Option<Listener> {
+        let all = model.evidence.hosts.listeners(&self.host, "ss").seen()?;
+        all.into_iter().find(|listener| listener.port == self.port)
+    }
+
     /// That nobody listens on the port, as a reading.
     pub(super) fn nobody(&self) -> Citation {
         Citation::new(Hosts::file(&self.host, "ss"), "", format!("nothing listens on port {}", self.port))
@@ -186,6 +192,12 @@ impl Refused<'_> {
 fn is_of(unit: &Unit, listener: &Listener) -> bool {
     let name = unit.name.trim_end_matches(".service");
     listener.process.as_deref().is_some_and(|process| name.contains(process) || process.contains(name))
+}
+
+/// The service that holds a socket, as `systemctl` takes its name; none where that cannot be told.
+pub(super) fn service_of(model: &Model<'_>, host: &str, listener: &Listener) -> Option<String> {
+    let of = services(model, host).into_iter().find(|(unit, _)| unit.runs() && is_of(unit, listener));
+    of.map(|(unit, _)| unit.name.trim_end_matches(".service").to_owned())
 }
 
 /// The services that a machine is there for: those whose status was asked for by name, else those of the list that are none of

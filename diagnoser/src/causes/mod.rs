@@ -79,6 +79,7 @@ mod kubelet_stopped;
 mod limit_range_violated;
 mod link_congestion;
 mod listen_loopback_only;
+mod listen_settings;
 mod listen_wrong_port;
 mod listening;
 mod liveness_probe_misconfigured;

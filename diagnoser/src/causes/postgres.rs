@@ -69,11 +69,6 @@ pub(super) fn sql(host: &str, statements: &[String]) -> Change {
     Change::Run { host: host.to_owned(), command }
 }
 
-/// Shell text run on the server's machine.
-pub(super) fn shell(host: &str, script: String) -> Change {
-    Change::Run { host: host.to_owned(), command: vec!["bash".to_owned(), "-c".to_owned(), script] }
-}
-
 /// A value in quotation marks of SQL.
 pub(super) fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
@@ -135,7 +130,7 @@ pub(super) fn listening(model: &Model<'_>, host: &str, port: u16) -> Option<(Cit
     // ALTER SYSTEM has the last word over the files; the address is taken at the start.
     let script = format!("psql -U postgres -c \"alter system set listen_addresses = '*'\" && systemctl restart {unit}");
     let summary = format!("Set listen_addresses of PostgreSQL on {host} to '*' and restart it");
-    Some((cited, Fix { summary, patch: vec![shell(host, script)] }))
+    Some((cited, Fix { summary, patch: vec![Change::shell(host, script)] }))
 }
 
 /// A session of a client.

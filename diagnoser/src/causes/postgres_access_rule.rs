@@ -23,7 +23,12 @@ use super::{
     postgres::Refused,
     postgres_hba::{Decision, Visitor, decide},
 };
-use crate::{diagnosis::Fix, evidence::Citation, model::Model, propagation::Mode};
+use crate::{
+    diagnosis::{Change, Fix},
+    evidence::Citation,
+    model::Model,
+    propagation::Mode,
+};
 
 /// See the module's comment.
 pub struct PostgresAccessRule;
@@ -111,7 +116,7 @@ fn all(model: &Model<'_>, host: &str, refused: &[Refused<'_>]) -> State {
         (true, _) => format!("Reload PostgreSQL on {host}: its file has the rule already"),
         (false, _) => format!("Add to pg_hba.conf of {host}, and reload: {}", wanted.join("; ")),
     };
-    State::holds(evidence, Fix { summary, patch: vec![postgres::shell(host, script)] })
+    State::holds(evidence, Fix { summary, patch: vec![Change::shell(host, script)] })
 }
 
 #[cfg(test)]

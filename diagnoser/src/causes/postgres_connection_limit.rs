@@ -26,7 +26,11 @@ use super::{
     Case, Cause, Finding, State,
     postgres::{self, Refused, Session, literal},
 };
-use crate::{diagnosis::Fix, model::Model, propagation::Mode};
+use crate::{
+    diagnosis::{Change, Fix},
+    model::Model,
+    propagation::Mode,
+};
 
 /// See the module's comment.
 pub struct PostgresConnectionLimit;
@@ -107,7 +111,7 @@ fn fix(model: &Model<'_>, host: &str, held: &[&Session], idle: usize, places: us
         let script =
             format!("psql -U postgres -c 'alter system set max_connections = {most}' && systemctl restart {unit}");
         let summary = format!("Raise max_connections of {host} to {most}: the sessions that are there work");
-        return Fix { summary, patch: vec![postgres::shell(host, script)] };
+        return Fix { summary, patch: vec![Change::shell(host, script)] };
     }
     let from = match holder.address {
         Some(address) => format!("client_addr = {}", literal(&address.to_string())),

@@ -118,7 +118,10 @@ fn look(model: &Model<'_>, connection: &Connection, client: &str, bastion: &str)
     evidence.extend(cited);
     evidence.extend(configured.as_ref().map(|configured| configured.cited.clone()));
     evidence.extend(connection.cites());
-    let command = configured.zip(value).and_then(|(configured, value)| log_ins::rewrite(&configured, value));
+    let command = configured.and_then(|configured| {
+        let value = value.map(str::to_owned).or_else(|| instead(model, client, &configured.value, host))?;
+        log_ins::rewrite(&configured, &value)
+    });
     let patch = command.map(|command| Change::Run { host: client.to_owned(), command });
     let fix = Fix {
         summary: format!("Let {client} jump over {} to {to}", value.unwrap_or(host)),
@@ -160,6 +163,17 @@ fn host_of(model: &Model<'_>, client: &str, value: &str) -> Option<IpAddr> {
     Some(address)
 }
 
+/// A value of `ProxyJump` with another bastion in it, by the name that the client has for it.
+fn instead(model: &Model<'_>, client: &str, value: &str, bastion: &str) -> Option<String> {
+    let from = model.evidence.machine(client);
+    let is_its = |address: IpAddr| model.machines.owner(address).is_some_and(|(host, _)| host == bastion);
+    let own = model.machines.meanings().iter().filter(|meaning| meaning.to.as_ref() == Some(&from));
+    let name = own.filter(|meaning| is_its(meaning.address)).map(|meaning| meaning.name.as_str()).min()?;
+    let (user, host) = value.rsplit_once('@').map_or(("", value), |(user, _)| value.split_at(user.len() + 1));
+    let port = host.rfind(':').filter(|at| host[at + 1..].parse::<u16>().is_ok()).map_or("", |at| &host[at..]);
+    Some(format!("{user}{name}{port}"))
+}
+
 /// Whether the client's packets get to another bastion, and its own to the server.
 fn reaches(model: &Model<'_>, client: &str, bastion: &str, to: &str, port: u16) -> bool {
     let arrives = |from: &str, to: IpAddr, port| ways::ways(model, from, to, port, Protocol::Tcp).fault().is_none();
@@ -171,7 +185,7 @@ fn reaches(model: &Model<'_>, client: &str, bastion: &str, to: &str, port: u16) 
 
 #[cfg(test)]
 mod tests {
-    use crate::sketch::check;
+    use crate::sketch::{check, patch};
 
     const WORLD: &str = "machine laptop 10.1.1.10/24
         machine east 10.1.1.21/24 10.2.1.21/24 listens 0.0.0.0:22
@@ -190,6 +204,13 @@ mod tests {
         let closed = WORLD
             .replace("permitopen other.example.test:22 mail.example.test:*", "allowtcpforwarding no | permitopen any");
         check(&format!("{closed}\n=> ssh-wrong-bastion host/laptop"));
+    }
+
+    #[test]
+    fn the_fix_names_a_bastion_that_leads_there() {
+        assert!(patch(WORLD).contains("#ops@east.example.test:22#"), "{}", patch(WORLD));
+        let unnamed = WORLD.replace(" | /r/config:3:Host x | /r/config:4:  ProxyJump ops@east.example.test:22", "");
+        assert!(patch(&unnamed).contains("2s#west\\\\.example\\\\.test#east.example.test#"), "{}", patch(&unnamed));
     }
 
     #[test]
