@@ -37,6 +37,7 @@ pub(super) fn symptoms(model: &Model<'_>) -> Vec<Symptom> {
         if now == 0 || now == 1 && window.len() == WINDOW {
             failing = again_and_again(&records);
         }
+        let failing = latest(failing);
         let Some(&(line, last)) = failing.last() else { continue };
         let seen = typical(&failing);
         let subject = target(model, last);
@@ -54,7 +55,7 @@ pub(super) fn symptoms(model: &Model<'_>) -> Vec<Symptom> {
             says: format!(
                 "{what}: {} ({} of the last {} requests, {failed_in_all} of {} in all)",
                 words(seen),
-                now,
+                failing.len().min(now),
                 window.len(),
                 records.len()
             ),
@@ -127,6 +128,19 @@ fn again_and_again<'a>(records: &[(usize, &'a RequestRecord)]) -> Vec<(usize, &'
     } else {
         Vec::new()
     }
+}
+
+/// The failing requests that tell what holds now: where one failure has given way to another, as while a rollout is under way,
+/// those of the later one.
+fn latest(mut failing: Vec<(usize, &RequestRecord)>) -> Vec<(usize, &RequestRecord)> {
+    /// So many in a row are no chance.
+    const LASTS: usize = 3;
+    let Some((_, last)) = failing.last() else { return failing };
+    let last = observation(last);
+    let like_the_last = |(_, record): &(usize, &RequestRecord)| alike(observation(record), last);
+    let start = failing.iter().rposition(|each| !like_the_last(each)).map_or(0, |index| index + 1);
+    let gave_way = !failing[..start].iter().any(like_the_last);
+    if gave_way && failing.len() - start >= LASTS { failing.split_off(start) } else { failing }
 }
 
 /// What the client asked: the Service or name of its target; the pod itself where the record names none.
@@ -213,5 +227,27 @@ pub(crate) fn words(seen: Observation) -> String {
         Observation::NoEndpoints => "no ready endpoint".to_owned(),
         Observation::NodeDown => "not ready".to_owned(),
         Observation::Slow(seconds) => format!("answered in {}", duration(seconds)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{alike, symptoms};
+    use crate::{Evidence, model::Model, sketch, symptoms::Observation};
+
+    #[test]
+    fn of_two_failures_the_one_that_gave_way_to_the_other_is_over() {
+        let seen = |statuses: &str| {
+            let request = |(at, status): (usize, &str)| {
+                format!("request hop=client method=GET path=/ status={status} seconds=0.1 id=r{at} at=-{}\n", 30 - at)
+            };
+            let text: String = statuses.split(' ').enumerate().map(request).collect();
+            let evidence = Evidence::from_files(&sketch::evidence(&text)).expect("evidence");
+            symptoms(&Model::new(&evidence)).first().map(|symptom| symptom.seen)
+        };
+        let is = |statuses, status| seen(statuses).is_some_and(|seen| alike(seen, Observation::Status(status, None)));
+        assert!(is("200 503 503 503 503 503 502 502 502", 502));
+        assert!(is("200 503 503 503 502 503 502 502 502", 503));
+        assert!(is("200 503 503 503 503 503 200 502 502", 503));
     }
 }
