@@ -39,6 +39,15 @@ pub fn recorded() -> Vec<String> {
     names.filter(|name| root().recordings().join(name).is_dir()).collect()
 }
 
+/// kubectl: LAB_KUBECTL, the one that `lab images build` makes, or the one of the path.
+pub fn kubectl() -> PathBuf {
+    let own = || {
+        let versions = fs::read_dir(lab::root::cache().join("kind-node")).ok()?.flatten();
+        versions.map(|version| version.path().join("bin/kubectl")).find(|program| program.is_file())
+    };
+    std::env::var_os("LAB_KUBECTL").map(PathBuf::from).or_else(own).unwrap_or_else(|| "kubectl".into())
+}
+
 /// What the program answered.
 #[derive(Debug)]
 pub struct Answer {

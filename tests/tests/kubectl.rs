@@ -20,7 +20,7 @@ use lab::{
     gate::{self, LiveOptions, Session},
     replay::Files,
     rigs::kubeconfig,
-    root, scenario,
+    scenario,
     serve::{self, Served},
 };
 use lab_tests::{Folder, folder};
@@ -94,10 +94,12 @@ struct Kubectl<'a> {
 
 impl Kubectl<'_> {
     fn run(&self, command: &str) -> Output {
-        let mut kubectl = Command::new(program());
+        let mut kubectl = Command::new(lab_tests::kubectl());
         kubectl.arg("--kubeconfig").arg(self.config).arg("--cache-dir").arg(self.cache.path());
         kubectl.args(command.split(' ')).current_dir(self.cache.path()).env_remove("KUBECONFIG");
-        kubectl.output().unwrap_or_else(|error| panic!("{}: {error}; see this file's first lines", program().display()))
+        kubectl
+            .output()
+            .unwrap_or_else(|error| panic!("{}: {error}; see this file's first lines", lab_tests::kubectl().display()))
     }
 
     fn says(&self, command: &str) -> String {
@@ -129,14 +131,6 @@ impl Kubectl<'_> {
         });
         answers.collect()
     }
-}
-
-fn program() -> PathBuf {
-    let own = || {
-        let versions = fs::read_dir(root::cache().join("kind-node")).ok()?.flatten();
-        versions.map(|version| version.path().join("bin/kubectl")).find(|program| program.is_file())
-    };
-    env::var_os("LAB_KUBECTL").map(PathBuf::from).or_else(own).unwrap_or_else(|| "kubectl".into())
 }
 
 /// An output without what only the time changes: ages, how often an event was seen, beats of hearts, and the width of columns.
@@ -196,12 +190,12 @@ fn compare(name: &str, said: &str, wanted: &str) -> Vec<String> {
 }
 
 fn needs_1_34() {
-    let version = Command::new(program()).args(["version", "--client", "-o", "json"]).output();
+    let version = Command::new(lab_tests::kubectl()).args(["version", "--client", "-o", "json"]).output();
     let version = version.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
     assert!(
         version.as_ref().is_ok_and(|text| text.contains("\"minor\": \"34\"")),
         "{} is not kubectl 1.34: {version:?}; `lab images build` makes one, LAB_KUBECTL names another",
-        program().display()
+        lab_tests::kubectl().display()
     );
 }
 
