@@ -10,6 +10,7 @@
 //! | Node.js | `connect ECONNREFUSED 10.0.0.9:6379`, `getaddrinfo ENOTFOUND db` |
 //! | .NET | `Connection refused (db:80)`, `UnableToConnect on db:6379` |
 //! | load balancers | `No servers available for service: db`, `no healthy upstream` |
+//! | TLS | `Get "https://db/": x509: certificate has expired or is not yet valid` |
 //! | Rust | `tcp connect error: Connection refused (os error 111)` with the URL before it |
 
 use crate::{
@@ -55,12 +56,31 @@ const OF_OTHERS: [&str; 9] = [
     "no live upstreams",
 ];
 
+/// Words of those who turned back from a server whose certificate has expired (Go crypto/x509, OpenSSL and whoever is built on it,
+/// Java security.cert, Node.js, rustls).
+const OF_EXPIRY: [&str; 5] = [
+    "certificate has expired",
+    "certificateexpiredexception",
+    "cert_has_expired",
+    "invalid peer certificate: expired",
+    "peer certificate expired",
+];
+
+/// Whether a line tells that a server's certificate has expired.
+pub(crate) fn tells_of_expiry(line: &str) -> bool {
+    ["xpired", "EXPIRED"].iter().any(|hint| line.contains(hint)) && {
+        let lower = line.to_ascii_lowercase();
+        OF_EXPIRY.iter().any(|words| lower.contains(words))
+    }
+}
+
 /// Whether a line tells of an attempt that came to nothing.
 pub(crate) fn tells(line: &str) -> bool {
     let lower = line.to_ascii_lowercase();
     drivers::tells_of_no_connection(&lower)
         || tells_of_names(line)
         || OF_OTHERS.iter().any(|words| lower.contains(words))
+        || tells_of_expiry(line)
         || line.contains("Connection to ") && line.contains(" refused")
 }
 

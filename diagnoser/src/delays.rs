@@ -20,10 +20,15 @@ const TAIL: [&str; 8] =
     ["p90latency", "p95latency", "p99latency", "p90_latency", "p95_latency", "p99_latency", "latency_p90", "p90"];
 const THROTTLED: [&str; 3] = ["cpu_cfs", "cpu_throttled", "cfs_throttled"];
 const RATE: [&str; 3] = ["rps", "qps", "requests"];
+const SENT: [&str; 3] = ["network_transmit", "network_transmit_packets", "tx_packets"];
 
 /// Late is so many times what it was, and by so many milliseconds.
 const TIMES: f64 = 10.0;
 const LEAST: f64 = 200.0;
+/// How many rows after a change are looked at.
+const WHILE: usize = 12;
+/// Spread out is a slowest tenth of so many times the median.
+const SPREAD: f64 = 4.0;
 
 /// A workload that was measured serving requests.
 pub(crate) struct Measured<'e> {
@@ -47,6 +52,8 @@ pub(crate) struct Measured<'e> {
     pub throttled: Option<Rise>,
     /// The row from which nothing was served any more.
     pub stopped: Option<usize>,
+    /// Whether it sends as much as before since nothing was served any more: it works on, and none of it is done.
+    pub works_on: bool,
     /// Whether what it served before took much the same time each.
     pub alike: bool,
     /// Those it is known to call, by their place in the list.
@@ -69,6 +76,17 @@ impl Measured<'_> {
     /// Whether nothing shows that it is later than it was.
     pub fn is_quiet(&self) -> bool {
         !self.is_late() && self.tail.is_none()
+    }
+
+    /// Whether most of its requests are not late by much the same, as when all of them are held up, but some by several times as
+    /// much as most: the waits of whoever sends again what was lost double every time (RFC 6298).
+    pub fn is_spread(&self) -> bool {
+        self.alike && self.median.zip(self.tail).is_some_and(|(median, tail)| tail.since > SPREAD * median.since)
+    }
+
+    /// Whether it is late as one is whose packets are lost: some of its requests are, or most and some by several times as much.
+    pub fn is_uneven(&self) -> bool {
+        self.is_spread() || self.median.is_none() && self.tail.is_some()
     }
 
     /// The first row at which it shows.
@@ -169,6 +187,12 @@ pub(crate) fn measured<'e>(model: &Model<'e>) -> Vec<Measured<'e>> {
             crate::evidence::middle(before)
         };
         let until = [rise, slow].into_iter().flatten().map(|rise| rise.row).min().unwrap_or(usize::MAX);
+        let stopped = metric(model, name, &RATE).and_then(|rate| metrics.of(name, rate)?.stop());
+        let sent = metric(model, name, &SENT).and_then(|metric| metrics.of(name, metric));
+        let works_on = stopped.zip(sent).is_some_and(|(row, sent)| {
+            let (before, since) = (sent.within(0..row), sent.within(row..row + WHILE));
+            !since.is_empty() && crate::evidence::middle(since) > 0.5 * crate::evidence::middle(before)
+        });
         found.push(Measured {
             name,
             workload,
@@ -181,7 +205,8 @@ pub(crate) fn measured<'e>(model: &Model<'e>) -> Vec<Measured<'e>> {
             strained: tail.rise(2.0, 20.0),
             throttled: metric(model, name, &THROTTLED)
                 .and_then(|metric| metrics.of(name, metric)?.rise_from_zero(3.0, 0.2)),
-            stopped: metric(model, name, &RATE).and_then(|rate| metrics.of(name, rate)?.stop()),
+            stopped,
+            works_on,
             calls: BTreeSet::new(),
             median_metric,
             tail_metric,
@@ -293,16 +318,19 @@ pub(crate) enum Fit {
     Called,
 }
 
-/// How well a delay around the workloads `inside` fits.
-pub(crate) fn fit(all: &[Measured<'_>], inside: &BTreeSet<usize>) -> Fit {
+/// How well something on every way over the border of the workloads `inside` fits, by which those are late that `shows`.
+fn fit<'e>(all: &[Measured<'e>], inside: &BTreeSet<usize>, shows: impl Fn(&Measured<'e>) -> bool) -> Fit {
     let over = |from: usize| all[from].calls.iter().filter(move |to| inside.contains(*to) != inside.contains(&from));
     let crossing: BTreeSet<usize> = (0..all.len()).filter(|from| over(*from).next().is_some()).collect();
-    let late: BTreeSet<usize> = (0..all.len()).filter(|at| all[*at].is_late()).collect();
+    let late: BTreeSet<usize> = (0..all.len()).filter(|at| shows(&all[*at])).collect();
     let all_late = crossing.iter().all(|at| late.contains(at) || all[*at].tail.is_some());
-    if crossing.is_disjoint(&late) || !all_late || !late.is_subset(&upstream(all, &crossing)) {
+    let called: BTreeSet<usize> = inside.iter().flat_map(|from| over(*from)).copied().collect();
+    let in_pieces: BTreeSet<usize> =
+        called.iter().copied().filter(|at| all[*at].tail.is_some() && !all[*at].is_late()).collect();
+    let accounted: BTreeSet<usize> = upstream(all, &crossing).union(&in_pieces).copied().collect();
+    if crossing.is_disjoint(&late) || !all_late || !late.is_subset(&accounted) {
         return Fit::Not;
     }
-    let called: BTreeSet<usize> = inside.iter().flat_map(|from| over(*from)).copied().collect();
     let tails = called.iter().filter(|at| all[**at].tail.is_some() && all[**at].median.is_none()).count();
     if called.is_empty() {
         // Who calls nobody that is measured is late by himself, or by somebody who is not measured.
@@ -314,8 +342,9 @@ pub(crate) fn fit(all: &[Measured<'_>], inside: &BTreeSet<usize>) -> Fit {
     }
 }
 
-/// The parts of the system around which a delay fits best: each workload, and each node with all that runs on it alone.
-pub(crate) fn best<'e>(all: &[Measured<'e>]) -> (Fit, Vec<Part<'e>>) {
+/// The parts of the system around which what makes those late that `shows` fits best: each workload, and each node with all
+/// that runs on it alone.
+pub(crate) fn best<'e>(all: &[Measured<'e>], shows: impl Fn(&Measured<'e>) -> bool) -> (Fit, Vec<Part<'e>>) {
     let nodes: BTreeSet<&str> = all.iter().flat_map(|measured| measured.nodes.iter().copied()).collect();
     let mut parts: Vec<(Part<'e>, BTreeSet<usize>)> =
         (0..all.len()).map(|at| (Part::Workload(at), BTreeSet::from([at]))).collect();
@@ -323,7 +352,8 @@ pub(crate) fn best<'e>(all: &[Measured<'e>]) -> (Fit, Vec<Part<'e>>) {
         let on = (0..all.len()).filter(|at| all[*at].nodes.iter().eq([&node])).collect();
         parts.push((Part::Node(node), on));
     }
-    let fits: Vec<(Fit, Part<'e>)> = parts.into_iter().map(|(part, inside)| (fit(all, &inside), part)).collect();
+    let fits: Vec<(Fit, Part<'e>)> =
+        parts.into_iter().map(|(part, inside)| (fit(all, &inside, &shows), part)).collect();
     let best = fits.iter().map(|(fit, _)| *fit).max().unwrap_or(Fit::Not);
     (best, fits.into_iter().filter(|(fit, _)| *fit == best && best != Fit::Not).map(|(_, part)| part).collect())
 }
@@ -362,13 +392,13 @@ pub(crate) fn deepest(all: &[Measured<'_>]) -> Option<usize> {
     (all[deepest].alike && first && others).then_some(deepest)
 }
 
-/// The only one who serves nothing any more, where several others have their slowest requests late since, and them alone: his requests
-/// reach them in pieces, so he is alive and asks, and none of what he asks for is done in time. Who is not asked any more, or is
-/// dead, makes nobody late.
+/// The only one who serves nothing any more and sends as much as before, where several others have their slowest requests late
+/// since, and them alone: his requests reach them in pieces, so he is alive and asks, and none of what he asks for is done in time.
+/// Who is not asked any more makes nobody late, and who hangs sends nothing.
 fn silenced(all: &[Measured<'_>]) -> Option<usize> {
     let mut stopped = (0..all.len()).filter(|at| all[*at].stopped.is_some());
     let one = stopped.next().filter(|_| stopped.next().is_none())?;
-    let since = all[one].stopped?;
+    let since = all[one].stopped.filter(|_| all[one].works_on)?;
     let in_pieces = |other: &&Measured<'_>| other.tail.is_some_and(|tail| tail.row + 1 >= since);
     let knows = all.iter().any(|measured| !measured.calls.is_empty());
     (!knows && all.iter().filter(in_pieces).count() > 1).then_some(one)

@@ -221,7 +221,21 @@ impl Investigation {
             missing.extend(unseen(&self.evidence).into_iter().map(|lack| (lack.what.clone(), (lack, BTreeSet::new()))));
         }
         candidates.sort_by(|a, b| (&a.cause, &a.subject).cmp(&(&b.cause, &b.subject)));
-        candidates.dedup();
+        candidates.dedup_by(|more, first| {
+            let same = (&more.cause, &more.subject) == (&first.cause, &first.subject);
+            if same {
+                // What holds lacks nothing.
+                if !first.lacks.is_empty() {
+                    first.lacks.append(&mut more.lacks);
+                }
+                first.explains.append(&mut more.explains);
+                for list in [&mut first.lacks, &mut first.explains] {
+                    list.sort();
+                    list.dedup();
+                }
+            }
+            same
+        });
         let missing = missing
             .into_values()
             .map(|(lack, decides)| Missing {

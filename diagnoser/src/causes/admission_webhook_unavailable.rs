@@ -10,8 +10,7 @@
 //! endpoints SERVICE`.
 //!
 //! # Fix
-//! Bring the webhook's server back (or renew its certificate, where that is what the words say). If its policy can be done
-//! without meanwhile, `failurePolicy: Ignore` or delete the configuration.
+//! Bring the webhook's server back. If its policy can be done without meanwhile, `failurePolicy: Ignore` or delete the configuration.
 //!
 //! # Who acts
 //! Whoever runs the webhook.
@@ -20,7 +19,7 @@
 //! kubernetes.io, Dynamic Admission Control, "Failure policy"; apiserver's webhook client (failed calling webhook).
 
 use super::{Case, Cause, Finding, State, refusals};
-use crate::{diagnosis::Fix, subject::Subject};
+use crate::{attempts, diagnosis::Fix, subject::Subject};
 
 /// See the module's comment.
 pub struct AdmissionWebhookUnavailable;
@@ -38,6 +37,10 @@ impl Cause for AdmissionWebhookUnavailable {
         let model = case.model;
         refusals::findings(model, |lacking, text, evidence| {
             let name = text.split_once("failed calling webhook \"")?.1.split('"').next()?;
+            if attempts::tells_of_expiry(text) {
+                // It is there, and what it shows is too old.
+                return None;
+            }
             let kinds = ["mutatingwebhookconfiguration", "validatingwebhookconfiguration"];
             let configurations = kinds.into_iter().flat_map(|kind| model.evidence.objects.of_kind(kind));
             let configured = configurations.filter_map(|configuration| {
@@ -53,7 +56,7 @@ impl Cause for AdmissionWebhookUnavailable {
 }
 
 /// The Service that the API server asked: `Post "https://policy.tools.svc:443/v?timeout=10s": ...`.
-fn service(text: &str) -> Option<Subject> {
+pub(super) fn service(text: &str) -> Option<Subject> {
     let host = text.split_once("https://")?.1.split([':', '/']).next()?;
     let mut labels = host.split('.');
     let (name, namespace, svc) = (labels.next()?, labels.next()?, labels.next()?);

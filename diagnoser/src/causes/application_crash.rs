@@ -22,6 +22,7 @@ use super::{
     image_architecture_mismatch, lookups, rollout, space,
 };
 use crate::{
+    attempts::tells_of_expiry,
     evidence::{Citation, LogFile, Object},
     model::Model,
     subject::Subject,
@@ -128,7 +129,7 @@ const OF_OTHERS: [&str; 16] = [
 
 fn blames_another(text: &str) -> bool {
     let lower = text.to_ascii_lowercase();
-    lookups::tells(text) || OF_OTHERS.iter().any(|words| lower.contains(words))
+    lookups::tells(text) || tells_of_expiry(text) || OF_OTHERS.iter().any(|words| lower.contains(words))
 }
 
 #[cfg(test)]

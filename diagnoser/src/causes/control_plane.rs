@@ -14,7 +14,7 @@ use crate::{
     model::{Model, is_ready},
     propagation::Mode,
     subject::Subject,
-    symptoms::unit_of,
+    symptoms::{is_control_plane, unit_of},
 };
 
 const NAMESPACE: &str = "kube-system";
@@ -91,11 +91,8 @@ fn in_office(model: &Model<'_>, name: &str) -> Option<Instance> {
 
 /// Nobody looked at any.
 fn blind(model: &Model<'_>, name: &str, effects: Vec<(Subject, Mode)>) -> Vec<Finding> {
-    let roles = ["node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master"];
     let mut nodes = model.evidence.objects.of_kind("node");
-    let Some(node) = nodes.find(|node| roles.iter().any(|role| node.labels().contains_key(role))) else {
-        return vec![];
-    };
+    let Some(node) = nodes.find(|node| is_control_plane(node)) else { return vec![] };
     let why = "not collected".to_owned();
     let lack = Lack::host_fact(node.name(), &format!("systemctl-{name}"), &format!("systemctl status {name}"), why);
     vec![Finding { subject: node.subject().clone(), effects, state: State::Undecided(vec![lack]) }]

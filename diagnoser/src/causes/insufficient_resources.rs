@@ -20,6 +20,7 @@
 
 use super::{
     Case, Cause, Finding,
+    preempted_by_priority::taken_by,
     scheduling::{self, Placement, Stage},
     stuck::{self, Look, put_back},
 };
@@ -50,6 +51,9 @@ impl Cause for InsufficientResources {
 }
 
 fn look(model: &Model<'_>, pod: &Object) -> Option<Look> {
+    if let Some((taker, evidence)) = taken_by(model, pod) {
+        return Some(Look::No(format!("it had a place, which {} took", taker.subject()), evidence));
+    }
     Some(match scheduling::place(model, pod)? {
         Err(lacks) => Look::Unclear(lacks),
         Ok(Placement { stage: Stage::Resources, fits, said }) => {

@@ -7,7 +7,9 @@ mod application_error;
 mod application_rejects_connection;
 mod asked_ports;
 mod asymmetric_routing;
+mod autoscaler_without_metrics;
 mod body_limits;
+mod certificate_expired;
 mod claims;
 mod cluster_dns_down;
 mod cluster_dns_misconfigured;
@@ -31,6 +33,7 @@ mod database_port_wrong;
 mod database_read_only;
 mod databases;
 mod disk_full;
+mod disruption_budget_blocks;
 mod dns_record_missing;
 mod duplicate_ingress;
 mod edge_rule_blocks_request;
@@ -40,7 +43,9 @@ mod elasticsearch_heap_exhausted;
 mod elasticsearch_shards_unassigned;
 mod endpoint_address_stale;
 mod ephemeral_port_exhaustion;
+mod ephemeral_storage_exceeded;
 mod exchange;
+mod external_name_unresolved;
 mod filters;
 mod firewall_drop;
 mod firewall_reject;
@@ -108,6 +113,7 @@ mod nginx;
 mod node_cpu_saturated;
 mod node_firewall_drop;
 mod node_network_delay;
+mod node_packet_loss;
 mod node_pod_route_wrong;
 mod node_selector_unmatched;
 mod node_services;
@@ -120,6 +126,7 @@ mod pod_affinity_unsatisfiable;
 mod pod_anti_affinity_unsatisfiable;
 mod pod_dns_policy;
 mod pod_network_delay;
+mod pod_packet_loss;
 mod pod_security_violated;
 mod policies;
 mod ports;
@@ -129,6 +136,7 @@ mod postgres_connection_limit;
 mod postgres_hba;
 mod postgres_lock_wait;
 mod postgres_wrong_password;
+mod preempted_by_priority;
 mod priority_class_missing;
 mod probe_command_invalid;
 mod process_not_listening;
@@ -209,6 +217,8 @@ pub fn all() -> &'static [&'static dyn Cause] {
         &application_error::ApplicationError,
         &application_rejects_connection::ApplicationRejectsConnection,
         &asymmetric_routing::AsymmetricRouting,
+        &autoscaler_without_metrics::AutoscalerWithoutMetrics,
+        &certificate_expired::CertificateExpired,
         &cluster_dns_down::ClusterDnsDown,
         &cluster_dns_misconfigured::ClusterDnsMisconfigured,
         &configmap_missing::ConfigmapMissing,
@@ -225,6 +235,7 @@ pub fn all() -> &'static [&'static dyn Cause] {
         &database_port_wrong::DatabasePortWrong,
         &database_read_only::DatabaseReadOnly,
         &disk_full::DiskFull,
+        &disruption_budget_blocks::DisruptionBudgetBlocks,
         &dns_record_missing::DnsRecordMissing,
         &duplicate_ingress::DuplicateIngress,
         &edge_rule_blocks_request::EdgeRuleBlocksRequest,
@@ -233,6 +244,8 @@ pub fn all() -> &'static [&'static dyn Cause] {
         &elasticsearch_shards_unassigned::ElasticsearchShardsUnassigned,
         &endpoint_address_stale::EndpointAddressStale,
         &ephemeral_port_exhaustion::EphemeralPortExhaustion,
+        &ephemeral_storage_exceeded::EphemeralStorageExceeded,
+        &external_name_unresolved::ExternalNameUnresolved,
         &firewall_drop::FirewallDrop,
         &firewall_reject::FirewallReject,
         &gateway_route_wrong_backend::GatewayRouteWrongBackend,
@@ -286,6 +299,7 @@ pub fn all() -> &'static [&'static dyn Cause] {
         &node_cpu_saturated::NodeCpuSaturated,
         &node_firewall_drop::NodeFirewallDrop,
         &node_network_delay::NodeNetworkDelay,
+        &node_packet_loss::NodePacketLoss,
         &node_pod_route_wrong::NodePodRouteWrong,
         &node_selector_unmatched::NodeSelectorUnmatched,
         &node_taint_not_tolerated::NodeTaintNotTolerated,
@@ -294,11 +308,13 @@ pub fn all() -> &'static [&'static dyn Cause] {
         &pod_anti_affinity_unsatisfiable::PodAntiAffinityUnsatisfiable,
         &pod_dns_policy::PodDnsPolicy,
         &pod_network_delay::PodNetworkDelay,
+        &pod_packet_loss::PodPacketLoss,
         &pod_security_violated::PodSecurityViolated,
         &postgres_access_rule::PostgresAccessRule,
         &postgres_connection_limit::PostgresConnectionLimit,
         &postgres_lock_wait::PostgresLockWait,
         &postgres_wrong_password::PostgresWrongPassword,
+        &preempted_by_priority::PreemptedByPriority,
         &priority_class_missing::PriorityClassMissing,
         &probe_command_invalid::ProbeCommandInvalid,
         &process_not_listening::ProcessNotListening,

@@ -17,11 +17,12 @@
 //! # Source
 //! tc-netem(8); kubernetes.io, Cluster Networking.
 
-use super::{Case, Cause, Finding, Lack, State, pod_network_delay};
+use super::{Case, Cause, Finding, Lack, State, node_packet_loss, pod_network_delay};
 use crate::{
     delays::{self, Fit, Measured, Part},
     diagnosis::Fix,
     evidence::Citation,
+    losses::{self, Queue},
 };
 
 /// See the module's comment.
@@ -46,14 +47,18 @@ impl Cause for NodeNetworkDelay {
         if !all.iter().any(Measured::is_late) {
             return vec![];
         }
-        let (fit, parts) = delays::best(&all);
+        let (fit, parts) = delays::best(&all, Measured::is_late);
         let mut findings = Vec::new();
         for part in &parts {
             let Part::Node(node) = *part else { continue };
             let subject = model.evidence.machine(node);
             let state = if let Some(cited) = delays::cite_saturated(model, node) {
                 State::excluded("it has no processor left", vec![cited])
-            } else if fit == Fit::Called && parts.len() == 1 {
+            } else if let Some(cited) = node_packet_loss::loses(model, &all, node) {
+                State::excluded("packets are lost there, and not held up", vec![cited])
+            } else if let Some(Queue::Delays(queue)) = losses::queue_of_node(model, node) {
+                State::holds(evidence(case, &all, node).into_iter().chain([queue]).collect(), fix(node))
+            } else if fit == Fit::Called && parts.len() == 1 && !are_uneven(&all, node) {
                 match (pod_network_delay::told_to_wait(model), delays::unmeasured(model, &all)) {
                     (None, Some(other)) => State::Undecided(vec![pod_network_delay::lack_measurements(other)]),
                     (Some(fault), _) => State::excluded("the mesh is told to hold requests up", vec![fault]),
@@ -67,6 +72,12 @@ impl Cause for NodeNetworkDelay {
         }
         findings
     }
+}
+
+/// Whether all that run there and are late are so as those are whose packets are lost.
+fn are_uneven(all: &[Measured<'_>], node: &str) -> bool {
+    let late: Vec<_> = all.iter().filter(|measured| measured.nodes.contains(node) && measured.is_late()).collect();
+    !late.is_empty() && late.iter().all(|measured| measured.is_uneven())
 }
 
 fn fix(node: &str) -> Fix {

@@ -22,7 +22,12 @@ use super::{
     Case, Cause, Finding, State,
     scheduling::{self, Stage},
 };
-use crate::{diagnosis::Fix, evidence::Object, model::Model, model::is_down, propagation::Mode};
+use crate::{
+    diagnosis::Fix,
+    evidence::Object,
+    model::{Model, is_down, is_ready},
+    propagation::Mode,
+};
 
 /// See the module's comment.
 pub struct NodeUnderPressure;
@@ -52,12 +57,12 @@ const CONDITIONS: [(&str, &str); 3] = [
 
 fn examine(model: &Model<'_>, node: &Object, pods: &[&Object]) -> Option<Finding> {
     let conditions = node.list("/status/conditions");
-    let (at, taint) = CONDITIONS.iter().find_map(|(kind, taint)| {
+    let pressure = CONDITIONS.iter().find_map(|(kind, taint)| {
         let at = conditions.iter().position(|condition| condition["type"] == *kind && condition["status"] == "True")?;
         Some((at, *taint))
-    })?;
-    let evicted =
-        |pod: &Object| pod.text("/status/reason") == Some("Evicted") && pod.text("/spec/nodeName") == Some(node.name());
+    });
+    let Some((at, taint)) = pressure else { return relieved(model, node, pods) };
+    let evicted = |pod: &Object| is_evicted(pod, node);
     let kept_out = |pod: &Object| {
         let Some(Ok(placement)) = scheduling::place(model, pod) else { return false };
         let mut here = placement.fits.iter().filter(|fit| fit.node.subject() == node.subject());
@@ -79,6 +84,39 @@ fn examine(model: &Model<'_>, node: &Object, pods: &[&Object]) -> Option<Finding
     Some(Finding { subject: node.subject().clone(), effects, state })
 }
 
+fn is_evicted(pod: &Object, node: &Object) -> bool {
+    pod.text("/status/reason") == Some("Evicted") && pod.text("/spec/nodeName") == Some(node.name())
+}
+
+/// A node of which no condition is left: throwing pods out has helped it, and nobody made others in the place of these.
+fn relieved(model: &Model<'_>, node: &Object, pods: &[&Object]) -> Option<Finding> {
+    let low = |pod: &&&Object| {
+        let message = pod.text("/status/message").unwrap_or_default();
+        is_evicted(pod, node) && message.starts_with("The node was low on resource")
+    };
+    let lives = |pod: &Object| is_down(pod) || is_ready(pod);
+    let replaced = |pod: &Object| model.pods_of(&model.workload_of(pod.subject())).any(lives);
+    let evicted: Vec<&&Object> = pods.iter().filter(low).filter(|pod| !replaced(pod)).collect();
+    let message = evicted.last()?.text("/status/message")?;
+    let evidence = evicted.iter().take(3).filter_map(|pod| {
+        Some(pod.cite("/status/message", format!("{}: {}", pod.subject(), pod.text("/status/message")?)))
+    });
+    let evidence = evidence.collect();
+    let services = |pod: &Object| {
+        let services = model.evidence.objects.in_namespace("service", pod.namespace());
+        let of = services.filter(|service| pod.is_selected(&service.map("/spec/selector")));
+        of.map(|service| (service.subject().clone(), Mode::Empty)).collect::<Vec<_>>()
+    };
+    let effects = evicted.iter().flat_map(|pod| {
+        let workload = (model.workload_of(pod.subject()), Mode::Down);
+        services(pod).into_iter().chain([workload])
+    });
+    let effects = effects.collect();
+    let summary = format!("Find what used up {}, and make the pods again: {message}", node.subject());
+    let state = State::holds(evidence, Fix { summary, patch: vec![] });
+    Some(Finding { subject: node.subject().clone(), effects, state })
+}
+
 #[cfg(test)]
 mod tests {
     use crate::sketch::check;
@@ -93,6 +131,17 @@ mod tests {
     #[test]
     fn holds_for_pods_that_get_no_node() {
         check(&format!("{WORLD}\n{PRESSURE}\n{SAYS}\n=> node-under-pressure node/n1"));
+    }
+
+    #[test]
+    fn holds_for_who_was_thrown_out_though_no_condition_is_left() {
+        let thrown_out = "object Node n1  metadata.labels.host=n1  status.conditions[0].type=Ready  status.conditions[0].status=\"True\"
+             pod a/s-1  app=s  unready  on n1
+             set pod/a/s-1  status.phase=Failed  status.reason=Evicted  status.message=\"The node was low on resource: memory. \"
+             service a/s  selector app=s  80 -> 80
+             probe service/a/s:80  refused in 1ms";
+        check(&format!("{thrown_out}\n=> node-under-pressure node/n1"));
+        check(&format!("{}\n=> unknown", thrown_out.replace("The node was low on resource: memory. ", "x")));
     }
 
     #[test]

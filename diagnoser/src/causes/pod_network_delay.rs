@@ -7,7 +7,8 @@
 //!
 //! # Confirm by hand
 //! From the pod and to the pod every answer takes the same time more: `kubectl -n NS exec POD -- ping -c 5 ADDRESS`; on its node
-//! `nsenter -n -t PID tc -s qdisc show` shows a qdisc that delays (netem, tbf), or that has a queue.
+//! `nsenter -n -t PID tc -s qdisc show` shows a qdisc that delays (netem, tbf), or that has a queue. Where packets are lost some
+//! requests wait for several times as long as most, and more is sent again to the end (`nstat TcpRetransSegs`).
 //!
 //! # Fix
 //! Take the delay away (`tc qdisc del dev eth0 root` in the pod's network), or delete the pod: another gets a new interface.
@@ -25,6 +26,7 @@ use crate::{
     delays::{self, Fit, Measured, Part},
     diagnosis::{Change, Fix},
     evidence::{Citation, Fact, Object},
+    losses::{self, Queue},
     model::Model,
     propagation::Mode,
     subject::Subject,
@@ -51,7 +53,7 @@ impl Cause for PodNetworkDelay {
         if !all.iter().any(Measured::is_late) {
             return vec![];
         }
-        let (fit, parts) = delays::best(&all);
+        let (fit, parts) = delays::best(&all, Measured::is_late);
         let one = match (fit, parts.as_slice()) {
             (Fit::Not, _) => delays::deepest(&all),
             (Fit::Called, [Part::Workload(at)]) => Some(*at),
@@ -63,7 +65,11 @@ impl Cause for PodNetworkDelay {
             let subject = all[at].workload.clone();
             Finding { effects: effects(&all, &subject), subject, state }
         };
-        if let Some(at) = one {
+        let told = |at: &usize| {
+            let queue = losses::queue_of_pods(case.model, &all[*at].workload);
+            all[*at].onset().is_some() && matches!(queue, Some(Queue::Delays(_)))
+        };
+        if let Some(at) = (0..all.len()).find(told).or(one) {
             return vec![finding(at, state(case.model, &all, at))];
         }
         let open = parts.iter().filter_map(|part| match part {
@@ -112,11 +118,19 @@ pub(super) fn lack_measurements(workload: &Object) -> Lack {
     }
 }
 
+/// That its packets are lost: then they are not held up.
+fn lost(model: &Model<'_>, all: &[Measured<'_>], at: usize) -> Option<Citation> {
+    let workloads = losses::again_of_workloads(model, all);
+    let own = workloads.into_iter().find(|(other, _)| *other == at).map(|(_, again)| again);
+    let nodes = losses::again_on_nodes(model, all);
+    own.or_else(|| nodes.into_iter().find(|again| all[at].nodes.contains(again.name))).map(|again| again.cited)
+}
+
 fn undecided(model: &Model<'_>, late: &Measured<'_>, why: &str) -> State {
     State::Undecided(lacks(model, late).into_iter().map(|lack| Lack { why: why.to_owned(), ..lack }).collect())
 }
 
-fn lacks(model: &Model<'_>, measured: &Measured<'_>) -> Vec<Lack> {
+pub(super) fn lacks(model: &Model<'_>, measured: &Measured<'_>) -> Vec<Lack> {
     let lack = model.pods_of(&measured.workload).next().map(|pod| {
         let node = pod.text("/spec/nodeName").unwrap_or_default();
         let why = "several could be the one from whom the others' lateness comes".to_owned();
@@ -137,6 +151,20 @@ fn state(model: &Model<'_>, all: &[Measured<'_>], at: usize) -> State {
     if let Some(fault) = told_to_wait(model) {
         return State::excluded("the mesh is told to hold requests up", vec![fault]);
     }
+    match losses::queue_of_pods(model, &late.workload) {
+        Some(Queue::Delays(queue)) => {
+            return State::holds(late.cite(model).into_iter().chain([queue]).collect(), fix(model, late));
+        }
+        Some(Queue::Loses(queue)) => return State::excluded("its packets are lost, and not held up", vec![queue]),
+        Some(Queue::Passes(queue)) => return State::excluded("nothing holds up what its pods send", vec![queue]),
+        None => {}
+    }
+    if let Some(again) = lost(model, all, at) {
+        return State::excluded("packets are lost, and not held up", vec![again]);
+    }
+    if late.is_spread() {
+        return undecided(model, late, "some wait several times as long as most, as where packets are lost");
+    }
     if let Some(lacks) = uncollected(model, late) {
         return State::Undecided(lacks);
     }
@@ -151,11 +179,19 @@ fn state(model: &Model<'_>, all: &[Measured<'_>], at: usize) -> State {
     let others = all.iter().enumerate().filter(|(other, each)| *other != at && each.onset().is_some());
     let others = others.filter_map(|(_, each)| each.cite(model)).take(3);
     let evidence: Vec<Citation> = own.into_iter().chain(others).chain(beside).chain(calm(model, late)).collect();
-    let fix = Fix {
+    State::holds(evidence, fix(model, late))
+}
+
+fn fix(model: &Model<'_>, late: &Measured<'_>) -> Fix {
+    Fix {
         summary: format!("Take away what delays the packets of {}, or let its pods be made anew", late.workload),
-        patch: model.pods_of(&late.workload).map(|pod| Change::Delete { object: pod.subject().clone() }).collect(),
-    };
-    State::holds(evidence, fix)
+        patch: anew(model, &late.workload),
+    }
+}
+
+/// That the pods of a workload are made anew, each with an interface of its own.
+pub(super) fn anew(model: &Model<'_>, workload: &Subject) -> Vec<Change> {
+    model.pods_of(workload).map(|pod| Change::Delete { object: pod.subject().clone() }).collect()
 }
 
 /// Others that are as fast as ever and show that it is neither the node nor the database, where these could be it.
@@ -282,23 +318,24 @@ mod tests {
 
     #[test]
     fn holds_in_the_one_who_serves_nothing_while_those_he_asks_have_late_requests() {
-        let table = |b: &str, tails: &str| {
-            let row = |rps: &str, tail: &str| format!("5,{tail},5,{tail},10,12,{rps},0.1");
-            let well = vec![row("3", "9"); 6].join(" | ");
-            let since = vec![row(b, tails); 8].join(" | ");
+        let table = |b: &str, tails: &str, sent: &str| {
+            let row = |rps: &str, tail: &str, sent: &str| format!("5,{tail},5,{tail},10,12,{rps},0.1,{sent}");
+            let well = vec![row("3", "9", "20"); 6].join(" | ");
+            let since = vec![row(b, tails, sent); 8].join(" | ");
             let (world, _) = world("", WELL)
                 .split_once("file metrics.csv")
                 .map(|(w, m)| (w.to_owned(), m.len()))
                 .unwrap_or_default();
-            let heads =
-                "time,a-p50latency,a-p90latency,c-p50latency,c-p90latency,b-p50latency,b-p90latency,b-rps,b-cpu";
+            let heads = "time,a-p50latency,a-p90latency,c-p50latency,c-p90latency,b-p50latency,b-p90latency,b-rps,b-cpu,b-network_transmit";
             let rows: Vec<String> =
                 format!("{well} | {since}").split(" | ").enumerate().map(|(at, row)| format!("{at},{row}")).collect();
             format!("{world}file metrics.csv | {heads} | {}", rows.join(" | "))
         };
-        check(&format!("{}\n=> pod-network-delay deployment/n/b", table("0", "900")));
+        check(&format!("{}\n=> pod-network-delay deployment/n/b", table("0", "900", "22")));
         // Nobody whom he would ask is late: he may be dead, or not be asked.
-        check(&format!("{}\n=> unknown", table("0", "9")));
+        check(&format!("{}\n=> unknown", table("0", "9", "22")));
+        // He sends nothing: he hangs, and those who are late wait for him.
+        check(&format!("{}\n=> unknown", table("0", "900", "1")));
     }
 
     #[test]

@@ -213,6 +213,16 @@ mod tests {
     }
 
     #[test]
+    fn holds_for_a_job_and_not_for_one_that_waits() {
+        let job = "object Job a/j  spec.parallelism=1  spec.template.spec.containers[0].name=c
+             object ServiceAccount a/default
+             object ResourceQuota a/count  spec.hard.pods=\"2\"  status.hard.pods=\"2\"  status.used.pods=\"2\"
+             event job/a/j  FailedCreate  Error creating: pods \"j-x\" is forbidden: exceeded quota: count, requested: pods=1, used: pods=2, limited: pods=2";
+        check(&format!("{job}\n=> resource-quota-exceeded resourcequota/a/count"));
+        check(&format!("{job}\nset job/a/j spec.suspend=true\n=> unknown"));
+    }
+
+    #[test]
     fn twin_there_is_room_now() {
         check(&format!(
             "{WORLD}

@@ -23,8 +23,9 @@ use super::{Case, Cause, Finding, State};
 use crate::{
     diagnosis::{Change, Fix},
     evidence::Object,
-    model::Model,
+    model::{Model, is_ready},
     propagation::Mode,
+    symptoms::{Observation, Symptom},
 };
 
 /// See the module's comment.
@@ -42,8 +43,19 @@ impl Cause for ServiceProtocolMismatch {
     fn examine(&self, case: &Case<'_, '_>) -> Vec<Finding> {
         let model = case.model;
         let services = model.evidence.objects.of_kind("service");
-        services.filter_map(|service| examine(model, service)).collect()
+        let asked = services.filter(|service| is_asked_in_vain(case, service));
+        asked.filter_map(|service| examine(model, service)).collect()
     }
+}
+
+/// Whether somebody tried in vain though a pod is ready behind it. What pods declare is for people to read: it alone breaks nothing.
+fn is_asked_in_vain(case: &Case<'_, '_>, service: &Object) -> bool {
+    let tried = |symptom: &&Symptom| {
+        matches!(symptom.seen, Observation::Failed(_) | Observation::Status(..) | Observation::FailsInWords)
+    };
+    let mut tried = case.symptoms.iter().filter(tried);
+    case.model.selected_pods(service).into_iter().any(is_ready)
+        && tried.any(|symptom| symptom.scope.contains(service.subject()))
 }
 
 fn protocol(port: &Value) -> &str {
@@ -103,6 +115,15 @@ mod tests {
         let both =
             "set service/a/api  spec.ports[1].port=80  spec.ports[1].targetPort=8080  spec.ports[1].protocol=TCP";
         check(&format!("{WORLD}\n{UDP}\n{both}\nmissed endpointslices forbidden\n=> unknown"));
+    }
+
+    #[test]
+    fn twin_nobody_has_tried_or_nobody_is_ready() {
+        check(&format!(
+            "{}\n{UDP}\nprobe service/a/b:80  connected in 1ms\nservice a/b  selector app=b  80 -> 80\npod a/b-1  app=b  ready\n=> healthy",
+            WORLD.lines().take(2).collect::<Vec<_>>().join("\n")
+        ));
+        check(&format!("{}\n{UDP}\n=> unknown", WORLD.replace("ready ", "unready ")));
     }
 
     #[test]

@@ -125,7 +125,9 @@ fn meant<'e>(model: &Model<'e>, service: &Object, selector: &BTreeMap<&str, &str
     let mut seen = Vec::new();
     for pod in objects.in_namespace("pod", service.namespace()) {
         let workload = model.workload_of(pod.subject());
-        if pod.get("/metadata/deletionTimestamp").is_some() || workload.is("job") || seen.contains(&workload) {
+        // One that it selects already and that does not count any more is not what it misses.
+        let gone = pod.get("/metadata/deletionTimestamp").is_some() || pod.is_selected(selector);
+        if gone || workload.is("job") || seen.contains(&workload) {
             continue;
         }
         seen.push(workload.clone());

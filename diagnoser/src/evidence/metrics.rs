@@ -29,6 +29,8 @@ pub struct Rise {
     pub before: f64,
     /// The median while it lasted.
     pub since: f64,
+    /// How many rows it lasted.
+    pub lasted: usize,
 }
 
 /// How many rows in a row make a change.
@@ -43,6 +45,11 @@ impl Metrics {
     /// One metric of one entity.
     pub fn of(&self, entity: &str, metric: &str) -> Option<&Series> {
         self.series.get(entity)?.get(metric)
+    }
+
+    /// Every metric of one entity.
+    pub fn about(&self, entity: &str) -> impl Iterator<Item = (&str, &Series)> {
+        self.series.get(entity).into_iter().flatten().map(|(metric, series)| (metric.as_str(), series))
     }
 
     /// The row of a time, as the file writes it.
@@ -133,8 +140,8 @@ impl Series {
             if !(row..row + LASTS).all(|row| above(row, limit)) || above(row - 1, limit) {
                 continue;
             }
-            let lasts = (row..self.values.len()).take_while(|row| above(*row, limit)).count();
-            return Some(Rise { row, before: usual, since: middle(self.within(row..row + lasts)) });
+            let lasted = (row..self.values.len()).take_while(|row| above(*row, limit)).count();
+            return Some(Rise { row, before: usual, since: middle(self.within(row..row + lasted)), lasted });
         }
         None
     }
@@ -167,7 +174,7 @@ mod tests {
         let rise = of(&["5", "6", "5", "", "700", "800", "900", "800", "5"])
             .of("a-b", "p50latency")
             .and_then(|series| series.rise(10.0, 200.0));
-        assert_eq!(rise, Some(Rise { row: 4, before: 5.0, since: 800.0 }));
+        assert_eq!(rise, Some(Rise { row: 4, before: 5.0, since: 800.0, lasted: 4 }));
         assert_eq!(
             of(&["5", "6", "5", "5", "700", "5", "5", "5"])
                 .of("a-b", "p50latency")

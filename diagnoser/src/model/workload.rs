@@ -80,6 +80,10 @@ pub(super) fn top_owner(evidence: &Evidence, pod: &Object) -> Option<Subject> {
         };
     }
     let labels = pod.labels();
-    let deployment = labels.get("pod-template-hash").and_then(|hash| name.strip_suffix(hash)?.strip_suffix('-'));
-    Some(deployment.map_or(owner, |name| Subject::namespaced("deployment", pod.namespace(), name)))
+    let by_hash = labels.get("pod-template-hash").and_then(|hash| name.strip_suffix(hash)?.strip_suffix('-'));
+    let of = |name: &str| Subject::namespaced("deployment", pod.namespace(), name);
+    // Labels may not have been collected either; a Deployment of the name is there then.
+    let known =
+        || name.rsplit_once('-').map(|(name, _)| of(name)).filter(|known| evidence.objects.get(known).is_some());
+    Some(by_hash.map(of).or_else(known).unwrap_or(owner))
 }

@@ -27,9 +27,14 @@ pub(crate) struct Lacking<'e> {
 /// Every workload that lacks pods; missed where the pods were not collected.
 pub(crate) fn lacking<'e>(model: &Model<'e>) -> Fact<Vec<Lacking<'e>>> {
     let objects = &model.evidence.objects;
-    let kinds = ["daemonset", "deployment", "statefulset", "replicaset"];
+    let kinds = ["daemonset", "deployment", "job", "statefulset", "replicaset"];
     let workloads = kinds.into_iter().flat_map(|kind| objects.of_kind(kind));
-    let wanting: Vec<_> = workloads.filter(|w| !w.subject().is("replicaset") || w.controller().is_none()).collect();
+    let wants = |workload: &&Object| match workload.subject().kind.as_str() {
+        "replicaset" => workload.controller().is_none(),
+        "job" => is_under_way(workload),
+        _ => true,
+    };
+    let wanting: Vec<_> = workloads.filter(wants).collect();
     match model.evidence.listed("pod", "pods") {
         Fact::Missed(why) => Fact::Missed(why),
         Fact::Seen(()) => Fact::Seen(wanting.into_iter().filter_map(|workload| look(model, workload)).collect()),
@@ -67,10 +72,12 @@ fn look<'e>(model: &Model<'e>, workload: &'e Object) -> Option<Lacking<'e>> {
     let makers = if own.is_empty() { vec![workload] } else { own };
     let (maker, wanted, has) = makers.into_iter().find_map(|maker| {
         let daemons = maker.number("/status/desiredNumberScheduled");
-        let wanted = daemons.or_else(|| maker.number("/spec/replicas")).unwrap_or(1);
+        let at_once = maker.number("/spec/parallelism").map(|most| most.min(left_to_do(maker)));
+        let wanted = daemons.or_else(|| maker.number("/spec/replicas")).or(at_once).unwrap_or(1);
         let has = i64::try_from(pods_of(model, maker.subject()).count()).unwrap_or(i64::MAX);
         (has < wanted).then_some((maker, wanted, has))
     })?;
+    let wish = if maker.subject().is("job") { "/spec/parallelism" } else { "/spec/replicas" };
     let failure = [maker, workload].into_iter().find_map(|object| {
         let conditions = object.list("/status/conditions").iter().enumerate();
         let mut failing = conditions.filter(|(_, c)| c["type"] == "ReplicaFailure" && c["status"] == "True");
@@ -87,9 +94,23 @@ fn look<'e>(model: &Model<'e>, workload: &'e Object) -> Option<Lacking<'e>> {
         workload,
         missing: wanted - has,
         none: pods_of(model, workload.subject()).next().is_none(),
-        cited: maker.cite("/spec/replicas", format!("{} has {has} of {wanted} pods", maker.subject())),
+        cited: maker.cite(wish, format!("{} has {has} of {wanted} pods", maker.subject())),
         refusal: failure.or_else(event),
     })
+}
+
+/// Whether a Job is neither done nor given up nor told to wait.
+fn is_under_way(job: &Object) -> bool {
+    let ended = |kind: &str| job.list("/status/conditions").iter().any(|c| c["type"] == kind && c["status"] == "True");
+    let waits = job.get("/spec/suspend").is_some_and(|suspended| suspended == true);
+    !waits && left_to_do(job) > 0 && !["Complete", "Failed", "Suspended"].into_iter().any(ended)
+}
+
+/// How many pods of a Job have yet to end well.
+fn left_to_do(job: &Object) -> i64 {
+    let done = job.number("/status/succeeded").unwrap_or_default();
+    let all = job.number("/spec/completions").or_else(|| job.number("/spec/parallelism")).unwrap_or(1);
+    all - done
 }
 
 /// The pods that a maker, or the workload behind it, has.

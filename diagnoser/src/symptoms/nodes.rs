@@ -60,6 +60,13 @@ pub(super) fn down_nodes(model: &Model<'_>) -> Vec<Symptom> {
     found
 }
 
+/// Whether a node is one of the control plane, by the label that its installer gave it (kubeadm, before 1.24, kubeasz and others).
+pub(crate) fn is_control_plane(node: &Object) -> bool {
+    let labels = node.labels();
+    let roles = ["node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master"];
+    roles.iter().any(|role| labels.contains_key(role)) || labels.get("kubernetes.io/role") == Some(&"master")
+}
+
 /// The unit of a node's container runtime, by what the node says of it (`containerd://2.1`, `cri-o://1.34`).
 pub(crate) fn runtime_unit(node: &Object) -> &'static str {
     let version = node.text("/status/nodeInfo/containerRuntimeVersion").unwrap_or_default();

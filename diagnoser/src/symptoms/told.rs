@@ -16,7 +16,21 @@ pub(super) fn symptoms(model: &Model<'_>) -> Vec<Symptom> {
     let full = |pod: &Object| drivers::last(model, pod.subject(), Told::Full);
     let mut all = telling(model, Observation::RefusedInWords, says, turned_down);
     all.extend(telling(model, Observation::RefusedInWords, "tells that its database has no connection left", full));
+    let held_up = |pod: &Object| held_up(model, pod).map(|(_, cited)| cited);
+    all.extend(telling(model, Observation::RefusedInWords, "tells that a pod may not be taken away", held_up));
     number(all)
+}
+
+/// The last line in which a pod tells that another may not be taken away, where it tells so again and again: it drains a node, and
+/// the API server answers 429 (policy/v1 Eviction).
+pub(crate) fn held_up<'e>(model: &Model<'e>, pod: &Object) -> Option<(&'e str, Citation)> {
+    const WORDS: &str = "would violate the pod's disruption budget";
+    model.evidence.logs.of(pod.subject()).iter().find_map(|log| {
+        let mut lines = log.text.lines().rev().take(200).filter(|line| line.contains(WORDS));
+        let last = lines.next()?;
+        lines.next()?;
+        Some((last, log.last_line(|line| line == last)?))
+    })
 }
 
 /// Pods that run and tell again and again of attempts in vain: at an address that their own settings name or that is one of a
