@@ -83,3 +83,7 @@ scale:
 # Write the generated references in docs/
 docs:
     UPDATE_DOCS=1 cargo test --quiet -p lab-tests --test docs
+
+# Record `lab scenario port-mismatch` for the README, docs/cast.svg
+cast:
+    UPDATE_DOCS=1 cargo test --quiet -p lab-tests --test docs the_recording

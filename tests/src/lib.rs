@@ -1,6 +1,7 @@
 //! What the whole-program tests share: running the program as a user does, and small evidence folders made by hand.
 
 pub mod browser;
+pub mod cast;
 pub mod chart;
 pub mod metamorphosis;
 pub mod mutation;

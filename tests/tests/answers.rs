@@ -86,6 +86,43 @@ fn an_answer_that_differs_from_the_truth_exits_with_1() {
 }
 
 #[test]
+fn scores_are_tests_for_continuous_integration() {
+    let project = project("{cause: service-port-mismatch, subject: service/a/other}");
+    let suite = run(LAB, project.path(), ["suite", "--format", "junit"]);
+    let scenario = run(LAB, project.path(), ["scenario", "one", "--format", "junit"]);
+    for answer in [&suite, &scenario] {
+        assert_eq!(answer.code, 1, "{answer:?}");
+        for part in [
+            "<testsuite name=\"replay\" tests=\"1\"",
+            "failures=\"1\"",
+            "<testcase name=\"one\" classname=\"replay\"",
+            "<failure message=\"service-port-mismatch in service/a/s\" type=\"cause-only\"",
+        ] {
+            assert!(answer.stdout.contains(part), "`{part}` is not in {answer:?}");
+        }
+    }
+    assert!(scenario.stdout.contains("<system-out>") && scenario.stdout.contains("5 root cause"), "{scenario:?}");
+}
+
+#[test]
+fn a_run_and_anyones_evidence_are_told_in_one_file() {
+    let project = project("{cause: service-port-mismatch, subject: service/a/s}");
+    let of_run = run(LAB, project.path(), ["scenario", "one", "--format", "html"]);
+    assert_eq!(of_run.code, 0, "{of_run:?}");
+    for part in ["<!doctype html>", "The Service forwards elsewhere", "exact: cause and subject"] {
+        assert!(of_run.stdout.contains(part), "`{part}` is not in {of_run:?}");
+    }
+    let evidence = broken().with("metrics.csv", "time,s-rps,s-p90latency\n10:00,5,20\n10:01,5,40\n");
+    let foreign = run(LAB, evidence.path(), ["diagnose", "--evidence", ".", "--format", "html"]);
+    assert_eq!(foreign.code, 0, "{foreign:?}");
+    for part in ["service&#x2f;a&#x2f;s", "aria-label=\"s-p90latency, from 20.0 to 40.0\"", "d=\"M0.0 30.0L640.0 0.0\""]
+    {
+        assert!(foreign.stdout.contains(part), "`{part}` is not in {}", foreign.stdout);
+    }
+    assert!(!foreign.stdout.contains("class=\"note"), "there is no truth to judge it by");
+}
+
+#[test]
 fn diagnose_gives_format_1() {
     let evidence = broken();
     let answer = run(LAB, evidence.path(), ["diagnose", "--evidence", ".", "--format", "json"]);

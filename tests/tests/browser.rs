@@ -9,7 +9,13 @@ use lab::{
     scenario,
     train::Course,
 };
-use lab_tests::{Folder, browser::Browser, folder, page::Page, root};
+use lab_tests::{
+    Folder,
+    browser::Browser,
+    folder,
+    page::{Page, Visitor},
+    root,
+};
 use serde_json::Value;
 use thirtyfour::prelude::*;
 
@@ -108,6 +114,7 @@ async fn from_the_catalogue_to_the_debrief() {
         "".to_owned(),
         format!("incidents/{number}"),
         format!("incidents/{}", number + 1),
+        format!("incidents/{number}.2"),
         format!("incidents/{number}/evidence?q=refused"),
         format!("incidents/{number}/evidence/file/traffic.jsonl"),
         "live".to_owned(),
@@ -178,6 +185,49 @@ async fn what_happens_is_seen_while_it_happens() {
     go(&browser, &page.lead).await;
     go(&browser, &page.at("live")).await;
     told("change: targetPort").await;
+    browser.end().await;
+}
+
+#[tokio::test]
+#[ignore = "needs Chromium"]
+async fn a_class_is_followed_without_reloading() {
+    let (cache, profile) = (Folder::new(), Folder::new());
+    let page = Page::serve(LAB, &folder(), cache.path());
+    let browser = Browser::start(profile.path()).await;
+    let course = Course::of(&scenario::list(&root()).expect("scenarios"));
+    let lesson = course.find("port-mismatch").expect("a lesson");
+    let hint = scenario::find(&root(), "port-mismatch").expect("a scenario").hints.swap_remove(0);
+    let at = format!("incidents/{}", lesson.number);
+    let shown = async |xpath: String| {
+        let found = browser.driver.query(By::XPath(xpath.as_str())).first().await;
+        found.unwrap_or_else(|error| panic!("{xpath}: {error}"));
+    };
+    // A page that was reloaded has forgotten this.
+    let mark = async || drop(browser.driver.execute("window.marked = true", vec![]).await.expect("a mark"));
+    let is_same =
+        async || browser.driver.execute("return window.marked === true", vec![]).await.expect("a mark").json().clone();
+
+    // The facilitator's page shows who comes and what they do.
+    go(&browser, &page.lead).await;
+    mark().await;
+    let (ada, lead) = (Visitor::of(&page), Visitor::of(&page));
+    ada.post("join", &[("name", "Ada")]).await;
+    shown("//section[@id='participants']//td[text()='Ada']".to_owned()).await;
+    ada.get(&at).await;
+    ada.post(&format!("{at}/answer"), &[("cause", "disk-full"), ("subject", "service/shop-c/web")]).await;
+    shown("//section[@id='participants']//div[contains(., 'answer disk-full, service/shop-c/web')]".to_owned()).await;
+    assert_eq!(is_same().await, true);
+
+    // A participant's page shows a hint when it is released, and keeps what is being typed.
+    lead.open(&page.lead).await;
+    lead.post("lead/round", &[("number", &lesson.number.to_string())]).await;
+    go(&browser, &page.at(&at)).await;
+    mark().await;
+    write(&browser, "[name=cause]", "half an ans").await;
+    lead.post("lead/hint", &[]).await;
+    shown(format!("//ol[@class='hints']/li[contains(., \"{hint}\")]")).await;
+    let typed = find(&browser, "[name=cause]").await.value().await.expect("a value");
+    assert_eq!((typed.as_deref(), is_same().await), (Some("half an ans"), true.into()));
     browser.end().await;
 }
 

@@ -1,42 +1,15 @@
 //! The page without a browser: who is answered, what a participant is told before the answer, and a class.
 
 use futures::{StreamExt, stream};
-use lab::{scenario, scenario::Truth, train::Course};
-use lab_tests::{Folder, folder, page::Page, root, run};
-use reqwest::{Client, StatusCode, header, redirect::Policy};
+use lab::{recording::Recording, scenario, scenario::Truth, score::Outcome, suite_log, train::Course, variant};
+use lab_tests::{
+    Folder, folder,
+    page::{Page, Visitor},
+    root, run,
+};
+use reqwest::{StatusCode, header};
 
 const LAB: &str = env!("CARGO_BIN_EXE_lab-under-test");
-
-/// Someone with a browser of their own.
-struct Visitor<'p> {
-    client: Client,
-    page: &'p Page,
-}
-
-impl<'p> Visitor<'p> {
-    fn of(page: &'p Page) -> Self {
-        // Which TLS is built in depends on what is built beside this.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = Client::builder().cookie_store(true).redirect(Policy::limited(3)).no_proxy().build();
-        Self { client: client.expect("a client"), page }
-    }
-
-    async fn get(&self, path: &str) -> (StatusCode, String) {
-        self.open(&self.page.at(path)).await
-    }
-
-    async fn open(&self, address: &str) -> (StatusCode, String) {
-        let answer = self.client.get(address).send().await.expect("an answer");
-        (answer.status(), answer.text().await.expect("text"))
-    }
-
-    async fn post(&self, path: &str, form: &[(&str, &str)]) -> (StatusCode, String) {
-        let origin = self.page.address.trim_end_matches('/').to_owned();
-        let post = self.client.post(self.page.at(path)).header(header::ORIGIN, origin).form(form);
-        let answer = post.send().await.expect("an answer");
-        (answer.status(), answer.text().await.expect("text"))
-    }
-}
 
 fn number_of(name: &str) -> usize {
     let course = Course::of(&scenario::list(&root()).expect("scenarios"));
@@ -117,8 +90,15 @@ async fn only_pages_of_this_server_are_answered() {
     let (status, text) = visitor.post("join", &[("name", "<b>Ada</b>")]).await;
     assert_eq!(status, StatusCode::OK);
     assert!(text.contains("&lt;b&gt;Ada&lt;&#x2f;b&gt;"), "{text}");
-    for nowhere in ["incidents/0", "incidents/9999", "incidents/x", "incidents/1/evidence/file/../meta.json", "nothing"]
-    {
+    for nowhere in [
+        "incidents/0",
+        "incidents/9999",
+        "incidents/x",
+        "incidents/1/evidence/file/../meta.json",
+        "incidents/1.0",
+        "incidents/1.1000",
+        "nothing",
+    ] {
         let status = visitor.get(nowhere).await.0;
         assert!(status == StatusCode::NOT_FOUND || status == StatusCode::BAD_REQUEST, "{nowhere}: {status}");
     }
@@ -149,6 +129,63 @@ async fn hints_answers_and_the_debrief() {
     assert!(marked.contains("id=\"-spec-ports-0-targetPort\" class=\"hit\""), "{marked}");
     let (_, others) = Visitor::of(&page).get(&object).await;
     assert!(others.contains("targetPort") && !others.contains("class=\"hit\""), "what decides is for who has answered");
+}
+
+#[tokio::test]
+async fn a_variant_has_other_names_and_is_answered_by_them() {
+    let cache = Folder::new();
+    let page = Page::serve(LAB, &folder(), cache.path());
+    let visitor = Visitor::of(&page);
+    let number = number_of("port-mismatch");
+    let at = format!("incidents/{number}.3");
+    let (_, first) = visitor.get(&format!("incidents/{number}")).await;
+    assert!(first.contains(&format!("href=\"/incidents/{number}.1\"")), "it leads to another variant: {first}");
+    let (status, open) = visitor.get(&at).await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(open.contains("variant 3") && !open.contains("shop-c"), "{open}");
+    let truth = variant::of(Recording::of(&root(), "port-mismatch").expect("a recording"), 3).scenario.truth;
+    let Truth::Roots(roots) = truth else { panic!("{truth}") };
+    let subject = roots[0].subject.to_string();
+    let answer = [("cause", "service-port-mismatch"), ("subject", subject.as_str())];
+    let (_, told) = visitor.post(&format!("{at}/answer"), &answer).await;
+    assert!(told.contains("Exact, in") && !told.contains("shop-c"), "{told}");
+    let catalogue = visitor.get("").await.1;
+    assert!(catalogue.contains("<span class=\"tag good\">exact</span>"), "any variant counts: {catalogue}");
+}
+
+#[tokio::test]
+async fn the_board_shows_what_was_taken_for_what() {
+    let row = |name: &str, outcome, truth: &str, said: &str| suite_log::KeptRow {
+        name: name.to_owned(),
+        outcome,
+        truth: truth.to_owned(),
+        said: said.to_owned(),
+    };
+    let rows = vec![
+        row("a", Outcome::Exact, "disk-full", "disk-full"),
+        row("b", Outcome::Wrong, "disk-full", "process-not-listening"),
+        row("c", Outcome::Wrong, "disk-full", "process-not-listening"),
+        row("d", Outcome::Wrong, "healthy", "disk-full"),
+        row("e", Outcome::Exact, "scaled-to-zero", "scaled-to-zero"),
+    ];
+    let kept = suite_log::Kept { time: jiff::Timestamp::UNIX_EPOCH, mode: "replay".to_owned(), seconds: 1.0, rows };
+    let line = serde_json::to_string(&kept).expect("JSON");
+    let cache = Folder::new().with("suites.jsonl", line);
+    let page = Page::serve(LAB, &folder(), cache.path());
+    let board = Visitor::of(&page).get("board").await.1;
+    let row = |truth: &str| {
+        let (_, rest) =
+            board.split_once(&format!("<th scope=\"row\">{truth}</th>")).unwrap_or_else(|| panic!("{truth}: {board}"));
+        rest.split_once("</tr>").expect("a row").0.to_owned()
+    };
+    // Across: disk-full, healthy, process-not-listening.
+    let disk = "<td class=\"number hit\">1</td><td class=\"number\"></td><td class=\"number miss\">2</td>";
+    let healthy = "<td class=\"number miss\">1</td><td class=\"number\"></td><td class=\"number\"></td>";
+    assert_eq!((row("disk-full").as_str(), row("healthy").as_str()), (disk, healthy));
+    assert!(
+        board.contains("2 of 5") && !board.contains("scaled-to-zero"),
+        "what was never mistaken is left out: {board}"
+    );
 }
 
 #[tokio::test]

@@ -94,7 +94,17 @@ fn objects() -> Files {
 }
 
 fn view<'a>(diagnosis: &'a Diagnosis, evidence: &'a Files, history: &'a [Stamped]) -> View<'a> {
-    View { notice: "", title: "", diagnosis, evidence, origins: None, history, judged: None, seconds: 0.04 }
+    View {
+        notice: "",
+        title: "",
+        diagnosis,
+        evidence,
+        origins: None,
+        history,
+        judged: None,
+        narrowed: "",
+        seconds: 0.04,
+    }
 }
 
 #[test]

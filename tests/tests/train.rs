@@ -12,7 +12,10 @@ use std::{
 
 use lab::{
     scenario::{self, Scenario, Truth},
-    train::progress::{self, Progress},
+    train::{
+        Brief, Course, Exercise,
+        progress::{self, Progress},
+    },
     variant,
 };
 use lab_tests::{Answer, Folder, folder, recorded, root, run};
@@ -286,6 +289,38 @@ fn interrupted_it_ends_and_keeps_nothing() {
     }
 }
 
+/// What is told before the first look says nothing of whether anything is wrong: for whatever a control is told by there are
+/// as many incidents at least, of the same system, with the same tags and as many hints.
+#[test]
+fn no_brief_tells_a_control_from_an_incident() {
+    let scenarios = scenario::list(&root()).expect("scenarios");
+    let course = Course::of(&scenarios);
+    let told = |scenario: &Scenario, seed: u64| {
+        let exercise = Exercise::load(&root(), &course, &scenario.name, seed).expect("an exercise");
+        let brief = exercise.brief();
+        let host =
+            brief.message.split([' ', '/', '@', ':', ',']).find(|word| word.ends_with(".test")).map(str::to_owned);
+        let seen = host.is_none_or(|host| exercise.files.values().any(|text| text.contains(&host)));
+        assert!(seen, "{}: nothing in the evidence is of {}", scenario.name, brief.message);
+        assert!(brief.called.is_some(), "{}: one is called at some time", scenario.name);
+        brief
+    };
+    // Where in the cluster a world was set up stands in its names and says nothing.
+    let form = |scenario: &Scenario| {
+        let Brief { message, system, tags, hints, kubernetes, .. } = told(scenario, 0);
+        (message.replace("-b.", ".").replace("-c.", "."), system, tags, hints, kubernetes)
+    };
+    let recorded = scenarios.iter().filter(|scenario| root().recordings().join(&scenario.name).is_dir());
+    let (controls, incidents): (Vec<_>, Vec<_>) = recorded.partition(|scenario| scenario.truth == Truth::Healthy);
+    let incidents: Vec<_> = incidents.into_iter().map(form).collect();
+    let count = |told: &[_], one: &_| told.iter().filter(|other| *other == one).count();
+    let forms: Vec<_> = controls.iter().map(|scenario| form(scenario)).collect();
+    for (scenario, one) in controls.iter().zip(&forms) {
+        assert!(count(&forms, one) <= count(&incidents, one), "{}: only a control is told so: {one:?}", scenario.name);
+        told(scenario, 3);
+    }
+}
+
 /// Reads what it prints until these words come.
 fn wait_for(child: &mut Child, words: &str) {
     let mut lines = BufReader::new(child.stdout.take().expect("stdout")).lines();
@@ -300,9 +335,9 @@ fn temporary(folder: &Path) -> usize {
 #[test]
 fn numbers_and_difficulties_are_the_same_every_time_and_in_order() {
     let scenarios = scenario::list(&root()).expect("scenarios");
-    let course = lab::train::Course::of(&scenarios);
+    let course = Course::of(&scenarios);
     let reversed: Vec<Scenario> = scenarios.iter().rev().cloned().collect();
-    assert_eq!(course, lab::train::Course::of(&reversed), "whatever the order they are read in");
+    assert_eq!(course, Course::of(&reversed), "whatever the order they are read in");
     let hard: Vec<f64> = course.lessons.iter().map(|lesson| lesson.difficulty.total()).collect();
     assert!(hard.windows(2).all(|pair| pair[0] <= pair[1]) && hard.iter().all(|hard| *hard >= 1.0), "{hard:?}");
     assert!(course.lessons.iter().zip(1..).all(|(lesson, number)| lesson.number == number));

@@ -52,6 +52,11 @@ impl Metrics {
         self.series.get(entity).into_iter().flatten().map(|(metric, series)| (metric.as_str(), series))
     }
 
+    /// Everything that was measured, by entity and metric.
+    pub fn series(&self) -> impl Iterator<Item = &Series> {
+        self.series.values().flat_map(BTreeMap::values)
+    }
+
     /// The row of a time, as the file writes it.
     pub fn time(&self, row: usize) -> &str {
         self.times.get(row).map_or("", String::as_str)

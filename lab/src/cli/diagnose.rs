@@ -2,16 +2,19 @@
 
 use std::{path::PathBuf, process::ExitCode, time::Instant};
 
-use clap::Args as ClapArgs;
+use clap::{Args as ClapArgs, ValueEnum};
 use diagnoser::Verdict;
 
-use super::{Format, live};
+use super::live;
 use crate::{
     LabError,
     collect::{self, ClusterReader, OF_MACHINES},
     evidence_folder::{self, Evidence},
     exit, probe, replay,
-    report::{self, json, terminal},
+    report::{
+        self, html, json,
+        terminal::{self, View},
+    },
 };
 
 /// Find the root cause in an evidence folder, or in a cluster of yours
@@ -35,6 +38,7 @@ Examples:
   lab diagnose --evidence ./must-gather.tar.gz
   lab diagnose --context production -n shop
   lab diagnose --context production -n shop --probe
+  lab diagnose --evidence ./incident --format html > incident.html
   lab diagnose --evidence ./incident --format json --exit-code || echo broken")]
 pub(super) struct Args {
     /// The folder, or an archive of one
@@ -57,8 +61,19 @@ pub(super) struct Args {
     #[arg(long)]
     exit_code: bool,
     /// The form of the answer
-    #[arg(long, value_enum, default_value_t = Format::Terminal)]
-    format: Format,
+    #[arg(long, value_enum, default_value_t = Form::Terminal)]
+    format: Form,
+}
+
+/// The forms of a diagnosis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Form {
+    /// For a person.
+    Terminal,
+    /// One JSON document, for a program (docs/formats.md).
+    Json,
+    /// One file for a browser, with what was measured as charts.
+    Html,
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitCode, LabError> {
@@ -73,21 +88,21 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, LabError> {
     let (mut diagnosis, files) = replay::investigate(evidence.files, &mut |_| Err(why_not.to_owned()))
         .map_err(|error| args.evidence.iter().fold(error, |error, folder| error.inside(folder)))?;
     evidence.origins.restore(&mut diagnosis);
+    let view = View {
+        notice: &evidence.notice,
+        title: "",
+        diagnosis: &diagnosis,
+        evidence: &files,
+        origins: Some(&evidence.origins),
+        history: &[],
+        judged: None,
+        narrowed: "",
+        seconds: begun.elapsed().as_secs_f64(),
+    };
     report::print(&match args.format {
-        Format::Json => json::render(&diagnosis),
-        Format::Terminal => {
-            let view = terminal::View {
-                notice: &evidence.notice,
-                title: "",
-                diagnosis: &diagnosis,
-                evidence: &files,
-                origins: Some(&evidence.origins),
-                history: &[],
-                judged: None,
-                seconds: begun.elapsed().as_secs_f64(),
-            };
-            terminal::render(&view, report::stdout_style())
-        }
+        Form::Terminal => terminal::render(&view, report::stdout_style()),
+        Form::Json => json::render(&diagnosis),
+        Form::Html => html::render(&view)?,
     });
     Ok(exit::as_expected(!args.exit_code || diagnosis.verdict == Verdict::Healthy))
 }

@@ -4,7 +4,15 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Args as ClapArgs, ValueEnum};
 
-use crate::{LabError, exit, recording::Recording, replay, report, root::Root, scenario, score::score};
+use crate::{
+    LabError, exit,
+    recording::Recording,
+    replay,
+    report::{self, html, terminal::View},
+    root::Root,
+    scenario,
+    score::score,
+};
 
 /// Tell one run whole, as one file for a browser
 ///
@@ -46,8 +54,10 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, LabError> {
     };
     let diagnosis = replay::diagnose(recording.evidence.clone(), replay::NOT_RECORDED)?;
     let outcome = score(&recording.scenario.truth, &diagnosis);
+    let notice = recording.made_with();
+    let view = View { notice: &notice, ..View::of(&recording, &diagnosis, outcome) };
     report::print(&match args.format {
-        Form::Html => report::html::render(&recording, &diagnosis, outcome)?,
+        Form::Html => html::render(&view)?,
     });
     Ok(exit::as_expected(true))
 }

@@ -2,18 +2,21 @@
 
 use std::{process::ExitCode, time::Instant};
 
-use clap::Args as ClapArgs;
+use clap::{Args as ClapArgs, ValueEnum};
 
-use super::{Format, live};
+use super::live;
 use crate::{
     LabError, doctor, exit,
     recording::Recording,
     replay,
-    report::{self, json, terminal},
+    report::{
+        self, Style, html, json, junit,
+        terminal::{self, View},
+    },
     root::Root,
     scenario,
     score::{Outcome, score},
-    variant,
+    suite, variant,
 };
 
 /// Replay one documented failure, or run it live, and diagnose it
@@ -28,6 +31,7 @@ use crate::{
 Examples:
   lab scenario port-mismatch
   lab scenario port-mismatch --format json | jq .score
+  lab scenario port-mismatch --format html > run.html     the same as one file for a browser
   lab scenario conntrack-saturation --live --keep     then look around; lab down removes it all")]
 pub(super) struct Args {
     /// The scenario; lab list shows all
@@ -42,8 +46,21 @@ pub(super) struct Args {
     #[arg(long, value_name = "N", default_value_t = 0, conflicts_with = "live")]
     seed: u64,
     /// The form of the answer
-    #[arg(long, value_enum, default_value_t = Format::Terminal)]
-    format: Format,
+    #[arg(long, value_enum, default_value_t = Form::Terminal)]
+    format: Form,
+}
+
+/// The forms of one run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Form {
+    /// For a person.
+    Terminal,
+    /// One JSON document, for a program (docs/formats.md).
+    Json,
+    /// JUnit XML, for continuous integration.
+    Junit,
+    /// One file for a browser, as lab report writes it.
+    Html,
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitCode, LabError> {
@@ -62,8 +79,10 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, LabError> {
         replayed(&root, &args.name, args.seed)?
     };
     report::print(&match args.format {
-        Format::Terminal => terminal::render(&run.view(&notice(&root, &run)), report::stdout_style()),
-        Format::Json => json::render(&run.json()),
+        Form::Terminal => terminal::render(&run.view(&notice(&root, &run)), report::stdout_style()),
+        Form::Json => json::render(&run.json()),
+        Form::Junit => run.junit(),
+        Form::Html => html::render(&run.view(&run.recording.made_with()))?,
     });
     Ok(exit::as_expected(run.outcome == Outcome::Exact))
 }
@@ -100,17 +119,20 @@ fn notice(root: &Root, run: &Run) -> String {
 }
 
 impl Run {
-    fn view<'a>(&'a self, notice: &'a str) -> terminal::View<'a> {
-        terminal::View {
-            notice,
-            title: &self.recording.scenario.title,
-            diagnosis: &self.diagnosis,
-            evidence: &self.recording.evidence,
-            origins: None,
-            history: &self.recording.history,
-            judged: Some((self.outcome, &self.recording.scenario.truth)),
+    fn view<'a>(&'a self, notice: &'a str) -> View<'a> {
+        View { notice, seconds: self.seconds, ..View::of(&self.recording, &self.diagnosis, self.outcome) }
+    }
+
+    fn junit(&self) -> String {
+        let says = if self.outcome == Outcome::Exact { String::new() } else { suite::why(&self.diagnosis) };
+        let scored = junit::Scored {
+            name: &self.recording.scenario.name,
+            outcome: self.outcome,
+            says: &says,
             seconds: self.seconds,
-        }
+            told: &terminal::render(&self.view(""), Style::Plain),
+        };
+        junit::render(self.mode, [scored], self.seconds)
     }
 
     fn json(&self) -> json::ScenarioRun<'_> {

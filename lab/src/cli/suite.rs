@@ -2,21 +2,24 @@
 
 use std::{path::PathBuf, process::ExitCode, time::Instant};
 
-use clap::Args as ClapArgs;
+use clap::{Args as ClapArgs, ValueEnum};
 use jiff::Timestamp;
 
-use super::Format;
 use crate::{
     LabError,
     events::Listener,
     exit,
-    foreign::ForeignSuite,
+    foreign::{Answered, ForeignSuite},
     live_suite::{self, Done, Watcher},
-    report::{self, json, suite_progress::SuiteProgress},
+    report::{
+        self, json,
+        junit::{self, Scored},
+        suite_progress::SuiteProgress,
+    },
     root::Root,
     scenario::{self, PLACES, Scenario},
     score::Outcome,
-    suite::Suite,
+    suite::{Row, Suite},
     suite_log,
 };
 
@@ -33,6 +36,7 @@ Examples:
   lab suite --tag http-502 --live
   lab suite --live --record            run all, and keep the runs as recordings
   lab suite --format json | jq .totals
+  lab suite --format junit > scores.xml
   lab suite --evidence-root cases --truth cases.tsv --vocabulary words.tsv")]
 pub(super) struct Args {
     /// Run every scenario on a real cluster on this machine
@@ -57,18 +61,30 @@ pub(super) struct Args {
     #[arg(long, value_name = "FILE", requires = "evidence_root")]
     vocabulary: Option<PathBuf>,
     /// The form of the answer
-    #[arg(long, value_enum, default_value_t = Format::Terminal)]
-    format: Format,
+    #[arg(long, value_enum, default_value_t = Form::Terminal)]
+    format: Form,
     /// Only these; all without
     names: Vec<String>,
+}
+
+/// The forms of a suite.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Form {
+    /// For a person.
+    Terminal,
+    /// One JSON document, for a program (docs/formats.md).
+    Json,
+    /// JUnit XML, for continuous integration.
+    Junit,
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitCode, LabError> {
     if let (Some(root), Some(truth)) = (&args.evidence_root, &args.truth) {
         let suite = ForeignSuite::run(root, truth, args.vocabulary.as_deref())?;
         report::print(&match args.format {
-            Format::Terminal => report::foreign::render(&suite, report::stdout_style()),
-            Format::Json => json::render(&suite),
+            Form::Terminal => report::foreign::render(&suite, report::stdout_style()),
+            Form::Json => json::render(&suite),
+            Form::Junit => junit::render("evidence", suite.cases.iter().map(of_folder), suite.seconds),
         });
         return Ok(exit::as_expected(suite.count(Outcome::Exact) == suite.cases.len()));
     }
@@ -93,10 +109,21 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, LabError> {
         tracing::warn!("this run is not on the score board: {error}");
     }
     report::print(&match args.format {
-        Format::Terminal => report::suite::render(&suite, report::stdout_style()),
-        Format::Json => json::render(&suite.json()),
+        Form::Terminal => report::suite::render(&suite, report::stdout_style()),
+        Form::Json => json::render(&suite.json()),
+        Form::Junit => junit::render(suite.mode, suite.scenarios.iter().map(of_row), suite.seconds),
     });
     Ok(exit::as_expected(suite.is_exact()))
+}
+
+fn of_row(row: &Row) -> Scored<'_> {
+    let Row { name, outcome, says, seconds, .. } = row;
+    Scored { name, outcome: *outcome, says, seconds: *seconds, told: "" }
+}
+
+fn of_folder(case: &Answered) -> Scored<'_> {
+    let Answered { folder, outcome, says, seconds, .. } = case;
+    Scored { name: folder, outcome: *outcome, says, seconds: *seconds, told: "" }
 }
 
 /// Shows what ends, and keeps it at once where it is to be kept: what comes after may fail.

@@ -2,13 +2,14 @@
 //!
 //! Reading order: [`world`] (who is there and who leads to whom), [`layers`] (where each stands), [`hops`] (what was seen of
 //! requests at each), [`picture`] (all of it as boxes and lines), [`traffic`] (requests over time and by what they have in
-//! common), [`bars`] (a chart as rectangles), [`timeline`] (what happened when), [`reading`] (the evidence
-//! itself, as lines that can be pointed at).
+//! common), [`bars`] (a chart as rectangles), [`metrics`] (what was measured, as lines), [`timeline`] (what happened when),
+//! [`reading`] (the evidence itself, as lines that can be pointed at).
 //! What may not enter: the truth. Everything here is drawn of evidence, before anyone has answered.
 
 pub mod bars;
 pub mod hops;
 pub mod layers;
+pub mod metrics;
 pub mod picture;
 pub mod reading;
 pub mod timeline;
@@ -32,6 +33,8 @@ pub struct Drawing {
     pub chart: traffic::Chart,
     /// Requests by what they have in common.
     pub scopes: Vec<traffic::Scope>,
+    /// What was measured.
+    pub measured: metrics::Measured,
 }
 
 impl Drawing {
@@ -41,6 +44,14 @@ impl Drawing {
         let seen = hops::seen(evidence, &world.nodes);
         let (moments, earlier) = timeline::timeline(evidence);
         let records = traffic::outermost(evidence);
-        Self { world, seen, moments, earlier, chart: traffic::over_time(&records), scopes: traffic::scopes(&records) }
+        Self {
+            world,
+            seen,
+            moments,
+            earlier,
+            chart: traffic::over_time(&records),
+            scopes: traffic::scopes(&records),
+            measured: metrics::measured(&evidence.metrics),
+        }
     }
 }

@@ -20,6 +20,32 @@ pub struct Line {
     pub text: String,
 }
 
+/// Whose word a file of the evidence is, by its name, and what it is called there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin<'f> {
+    /// Of the system as a whole: `traffic.jsonl`.
+    System(&'f str),
+    /// A container's: `<namespace>_<pod>_<container>`.
+    Log(&'f str),
+    /// A machine's, and the command that printed it.
+    Machine(&'f str, &'f str),
+    /// A server's on a machine.
+    Server(&'f str, &'f str),
+}
+
+impl<'f> Origin<'f> {
+    /// Of a file, relative to the evidence folder.
+    pub fn of(file: &'f str) -> Self {
+        let mut parts = file.splitn(3, '/');
+        match (parts.next(), parts.next(), parts.next()) {
+            (Some("logs"), Some(log), None) => Self::Log(log.trim_end_matches(".txt")),
+            (Some("hosts"), Some(host), Some(command)) => Self::Machine(host, command.trim_end_matches(".txt")),
+            (Some("services"), Some(host), Some(server)) => Self::Server(host, server.trim_end_matches(".txt")),
+            _ => Self::System(file),
+        }
+    }
+}
+
 /// The evidence of one system, as pages: `file/hosts/app/ss.txt`, `object/service/shop/web`.
 #[derive(Debug, Default)]
 pub struct Readings<'e> {
@@ -186,6 +212,14 @@ mod tests {
         let text: Vec<&str> = lines.iter().map(|line| line.text.as_str()).collect();
         let wanted = "kind: Service\nmetadata:\n  name: web\n  namespace: shop\nspec:\n  ports:\n  - port: 80\n    targetPort: 8080\n  selector: {}\ntext: |\n  a\n  b";
         assert_eq!(text.join("\n"), wanted);
+    }
+
+    #[test]
+    fn a_file_says_whose_word_it_is() {
+        assert_eq!(Origin::of("traffic.jsonl"), Origin::System("traffic.jsonl"));
+        assert_eq!(Origin::of("logs/a_b_c.previous.txt"), Origin::Log("a_b_c.previous"));
+        assert_eq!(Origin::of("hosts/app/ss.txt"), Origin::Machine("app", "ss"));
+        assert_eq!(Origin::of("services/db/a/b.json"), Origin::Server("db", "a/b.json"));
     }
 
     #[test]

@@ -6,6 +6,7 @@
 mod checks;
 mod deploy;
 pub mod interrupt;
+mod practice;
 mod session;
 mod stages;
 mod symptom;
@@ -14,6 +15,7 @@ use std::{fs, sync::Arc, time::Instant};
 
 use diagnoser::Diagnosis;
 use jiff::Timestamp;
+pub use practice::{Practice, practise};
 pub use session::Session;
 
 use crate::{
@@ -67,7 +69,35 @@ struct Run<'a> {
     beside: Option<Arc<Beside>>,
 }
 
-impl Run<'_> {
+impl<'a> Run<'a> {
+    /// A run of a scenario where it is to be set up; nothing is done yet.
+    fn begin(
+        session: &Session,
+        scenario: &Scenario,
+        options: &LiveOptions,
+        journal: &'a Journal,
+    ) -> Result<Self, LabError> {
+        let world = World::load(&session.root, &scenario.world, &options.placement)?;
+        let scenario = scenario.placed(&world)?;
+        let system = session.system(world, &scenario.with)?;
+        let ledger = Ledger::begin(&scenario.name)?;
+        journal.record(Event::RunStarted { scenario: scenario.name.clone() });
+        let (begun, keep, beside) = (Timestamp::now(), options.keep, options.beside.clone());
+        Ok(Self { scenario, system, ledger, journal, begun, keep, beside })
+    }
+
+    /// Takes everything back; who asks again meanwhile is let go at once.
+    async fn tear_down(&self) {
+        let tear_down = self.stage(Stage::TearDown, self.ledger.take_back(&self.system));
+        let torn_down = tokio::select! {
+            result = tear_down => result,
+            () = interrupt::asked() => interrupt::leave(),
+        };
+        if let Err(error) = torn_down {
+            tracing::error!("tearing down: {error}; lab gc takes back what is left");
+        }
+    }
+
     /// Does a stage's work, journalled. In the stages that make a run fit to be judged a failure means that it is not.
     async fn stage<T>(&self, stage: Stage, work: impl Future<Output = Result<T, LabError>>) -> Result<T, LabError> {
         self.journal.record(Event::StageStarted { stage });
@@ -102,32 +132,12 @@ pub async fn run(
     journal: &Journal,
 ) -> Result<LiveRun, LabError> {
     let begun = Instant::now();
-    let world = World::load(&session.root, &scenario.world, &options.placement)?;
-    let scenario = scenario.placed(&world)?;
-    let system = session.system(world, &scenario.with)?;
-    let ledger = Ledger::begin(&scenario.name)?;
-    let run = Run {
-        scenario,
-        system,
-        ledger,
-        journal,
-        begun: Timestamp::now(),
-        keep: options.keep,
-        beside: options.beside.clone(),
-    };
-    journal.record(Event::RunStarted { scenario: run.scenario.name.clone() });
+    let run = Run::begin(session, scenario, options, journal)?;
     let result = interrupt::or(through(&run)).await;
     // A run that went wrong is what one most wants to look around in.
     let kept = options.keep && !matches!(result, Err(LabError::Interrupted));
     if !kept {
-        let tear_down = run.stage(Stage::TearDown, run.ledger.take_back(&run.system));
-        let torn_down = tokio::select! {
-            result = tear_down => result,
-            () = interrupt::asked() => interrupt::leave(),
-        };
-        if let Err(error) = torn_down {
-            tracing::error!("tearing down: {error}; lab gc takes back what is left");
-        }
+        run.tear_down().await;
     }
     let ended = result.as_ref().map_or_else(|error| error.to_string(), |run| run.outcome.to_string());
     journal.record(Event::RunEnded { outcome: ended });

@@ -11,8 +11,8 @@ use minijinja::{Value, context, value::Serde};
 use crate::{
     drawing::{
         Drawing,
-        bars::bars,
-        picture,
+        bars::{self, bars},
+        metrics, picture,
         reading::{Readings, href},
         traffic::{Chart, Scope},
     },
@@ -70,6 +70,11 @@ pub fn traffic(drawing: &Drawing) -> Value {
         scopes,
         marked,
     }
+}
+
+/// What was measured, as charts.
+pub fn measured(drawing: &Drawing) -> Value {
+    context! { width => bars::WIDTH, height => metrics::HEIGHT, ..Value::from(Serde(&drawing.measured)) }
 }
 
 fn scope(scope: &Scope) -> Value {

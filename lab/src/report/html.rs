@@ -8,7 +8,7 @@ use minijinja::{Value, context};
 
 use super::{
     place::{self, Places},
-    terminal::judged,
+    terminal::{View, judged},
 };
 use crate::{
     LabError,
@@ -17,23 +17,23 @@ use crate::{
         reading::{Line, Readings},
     },
     pages::{Pages, STYLE, view},
-    recording::Recording,
     score::Outcome,
 };
 
 /// So many lines before and after one that decides are shown with it.
 const AROUND: usize = 3;
 
-/// The report of a run.
+/// The report of a run, or of anyone's evidence.
 ///
 /// # Errors
 /// When its evidence does not parse.
-pub fn render(recording: &Recording, diagnosis: &Diagnosis, outcome: Outcome) -> Result<String, LabError> {
-    let evidence = Evidence::from_files(&recording.evidence)?;
+pub fn render(told: &View<'_>) -> Result<String, LabError> {
+    let diagnosis = told.diagnosis;
+    let evidence = Evidence::from_files(told.evidence)?;
     let drawing = Drawing::of(&evidence, diagnosis);
-    let readings = Readings::new(&recording.evidence);
+    let readings = Readings::new(told.evidence);
     let since = diagnosis.symptoms.iter().filter_map(|symptom| symptom.since.as_deref()?.parse().ok()).min();
-    let exact = outcome == Outcome::Exact;
+    let exact = matches!(told.judged, Some((Outcome::Exact, _)));
     let symptoms: Vec<String> =
         diagnosis.symptoms.iter().map(|symptom| format!("{}: {}", symptom.subject, symptom.says)).collect();
     let page = Pages::new().render(
@@ -41,20 +41,21 @@ pub fn render(recording: &Recording, diagnosis: &Diagnosis, outcome: Outcome) ->
         context! {
             // The program's own sheet, which has nothing to escape.
             style => Value::from_safe_string(STYLE.to_owned()),
-            title => &recording.scenario.title,
-            made_with => recording.made_with(),
+            title => title(told),
+            notice => told.notice,
             symptoms,
             since => since.map(view::clock),
             exact,
-            judged => judged(outcome, &recording.scenario.truth),
+            judged => told.judged.map(|(outcome, truth)| judged(outcome, truth)),
             missing => diagnosis.missing.iter().map(|missing| missing.how.clone()).collect::<Vec<_>>(),
             unknown => diagnosis.verdict == Verdict::Unknown,
-            roots => view::roots(diagnosis, &readings, &Places::new(&recording.evidence, None)),
-            verified => if exact { view::verified(&recording.history) } else { String::new() },
-            narrowed => recording.scenario.debrief.trim(),
+            roots => view::roots(diagnosis, &readings, &Places::new(told.evidence, told.origins)),
+            verified => if exact { view::verified(told.history) } else { String::new() },
+            narrowed => told.narrowed,
             steps => view::steps(diagnosis),
             picture => view::picture(&drawing, Some(&diagnosis.path)),
             traffic => view::traffic(&drawing),
+            measured => view::measured(&drawing),
             timeline => view::timeline(&drawing, &readings),
             excerpts => excerpts(diagnosis, &readings),
         },
@@ -64,6 +65,17 @@ pub fn render(recording: &Recording, diagnosis: &Diagnosis, outcome: Outcome) ->
         why: error.to_string(),
         next: "This is a bug; please report it with the name of the run.".to_owned(),
     })
+}
+
+/// What a scenario is called, or in a few words what was found.
+fn title(told: &View<'_>) -> String {
+    let roots = &told.diagnosis.root_causes;
+    match told.diagnosis.verdict {
+        _ if !told.title.is_empty() => told.title.to_owned(),
+        Verdict::Confirmed => roots.iter().map(|root| view::title(&root.cause)).collect::<Vec<_>>().join("; "),
+        Verdict::Unknown => "Not decided yet".to_owned(),
+        Verdict::Healthy => "Nothing is wrong".to_owned(),
+    }
 }
 
 /// Of every page of the evidence that decides the lines that do, each with a few around it.

@@ -2,15 +2,18 @@
 
 pub mod course;
 pub mod debrief;
+pub mod discreet;
 pub mod foreign;
 pub mod html;
 pub mod json;
+pub mod junit;
 mod layout;
 pub mod list;
 mod path;
 pub(crate) mod place;
 pub mod progress;
 pub mod reference;
+mod spinner;
 pub mod suite;
 pub mod suite_progress;
 pub mod terminal;
@@ -37,9 +40,12 @@ pub fn print(text: &str) {
     }
 }
 
-/// The style that stdout deserves: colour where a person looks at a terminal and has not said no to it.
+/// The style that stdout deserves: colour where a person looks at a terminal and has not said no to it, or asked for it
+/// (CLICOLOR_FORCE, as for `less -R`).
 pub fn stdout_style() -> Style {
     let set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
-    let dumb = env::var_os("TERM").is_some_and(|term| term == "dumb");
-    if io::stdout().is_terminal() && !set("NO_COLOR") && !dumb { Style::Colour } else { Style::Plain }
+    let is = |name, value: &str| env::var_os(name).is_some_and(|set| set == value);
+    let looked_at = io::stdout().is_terminal() && !is("TERM", "dumb");
+    let forced = set("CLICOLOR_FORCE") && !is("CLICOLOR_FORCE", "0");
+    if (looked_at || forced) && !set("NO_COLOR") { Style::Colour } else { Style::Plain }
 }

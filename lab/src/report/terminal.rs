@@ -20,6 +20,7 @@ use super::{
 use crate::{
     events::{Event, Stamped},
     evidence_folder::Origins,
+    recording::Recording,
     scenario::Truth,
     score::Outcome,
 };
@@ -56,8 +57,27 @@ pub struct View<'a> {
     pub history: &'a [Stamped],
     /// The judgement and the truth it was judged by, where there is one.
     pub judged: Option<(Outcome, &'a Truth)>,
+    /// How it would be narrowed down by hand, where somebody wrote that down.
+    pub narrowed: &'a str,
     /// How long it took.
     pub seconds: f64,
+}
+
+impl<'a> View<'a> {
+    /// Of a run, as far as it is known of the run itself.
+    pub fn of(recording: &'a Recording, diagnosis: &'a Diagnosis, outcome: Outcome) -> Self {
+        Self {
+            notice: "",
+            title: &recording.scenario.title,
+            diagnosis,
+            evidence: &recording.evidence,
+            origins: None,
+            history: &recording.history,
+            judged: Some((outcome, &recording.scenario.truth)),
+            narrowed: recording.scenario.debrief.trim(),
+            seconds: 0.0,
+        }
+    }
 }
 
 /// The whole report.

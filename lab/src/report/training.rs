@@ -1,5 +1,7 @@
 //! What a trainee reads while an exercise goes on, and how one stands. The debrief is a file of its own.
 
+use std::path::Path;
+
 use diagnoser::causes::references;
 
 use super::{
@@ -10,18 +12,32 @@ use crate::train::{Brief, Judgement, Standing};
 
 /// What the pager says, and what can be done.
 pub fn brief(brief: &Brief, style: Style) -> String {
-    let Brief { number, of, seed, message, since, system, tags, difficulty, hints, kubernetes } = brief;
+    let Brief { number, of, seed, message, called, system, tags, difficulty, hints, kubernetes } = brief;
     let variant = if *seed == 0 { String::new() } else { format!(", variant {seed}") };
-    let since = since.map(|since| format!("  since {}", since.strftime("%H:%M:%SZ"))).unwrap_or_default();
+    let called = called.map(|called| format!("  called {}", called.strftime("%H:%M:%SZ"))).unwrap_or_default();
     let head = format!("[{number} of {of}{variant}] ");
-    let look = if *kubernetes { "kubectl works here, read-only. Commands: " } else { "Commands: " };
+    let look = if *kubernetes { "kubectl works here. Commands: " } else { "Commands: " };
     [
-        hang("", &format!("{head}\"{message}\"{since}")).replacen(&head, &style.head(&head), 1),
+        hang("", &format!("{head}\"{message}\"{called}")).replacen(&head, &style.head(&head), 1),
         hang("system      ", system),
         hang("difficulty  ", &format!("{difficulty:.1}; {hints} hints; {}", tags.join(", "))),
-        hang("", &format!("{look}show, show HOST COMMAND, hint, causes, answer CAUSE, OBJECT, give up, help.")),
+        hang(
+            "",
+            &format!("{look}show, show HOST COMMAND, hint, causes, answer CAUSE, OBJECT (or healthy), give up, help."),
+        ),
     ]
     .concat()
+}
+
+/// What is real where the world runs.
+pub fn live<'a>(kubeconfig: Option<&Path>, machines: impl Iterator<Item = &'a str>) -> String {
+    let machines = machines.collect::<Vec<_>>().join(", ");
+    let cluster = kubeconfig
+        .map(|file| format!("kubectl is the real one, and in another terminal: export KUBECONFIG={}\n", file.display()))
+        .unwrap_or_default();
+    let says = "show HOST COMMAND runs the command there; requests, probes and changes are as they were when you were called. \
+                What you change goes with the world.";
+    cluster + &hang("", &format!("Machines: {machines}. {says}"))
 }
 
 /// A hint, and what it cost.

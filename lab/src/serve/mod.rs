@@ -34,6 +34,7 @@ use tokio::sync::oneshot;
 
 use crate::{LabError, replay::Files};
 use cluster::Cluster;
+pub(crate) use resources::{plural, singular};
 
 /// Who everyone is to this API.
 const USER: &str = "reader";

@@ -139,7 +139,15 @@ fn undefined(object: &Value) -> Option<Resource> {
     })
 }
 
-fn plural(singular: &str) -> String {
+/// The kind that somebody means by a word of kubectl, in lower case: `pod` by `po`, `pods`, `pod`. Other words are left as they are.
+pub(crate) fn singular(word: &str) -> String {
+    let mut own = OWN.lines().skip(1).filter_map(own);
+    let meant = own.find(|kind| kind.plural == word || kind.short.iter().any(|short| short == word));
+    meant.map_or_else(|| word.to_owned(), |kind| kind.singular)
+}
+
+/// The plural of a kind in lower case, as kinds mostly form it.
+pub(crate) fn plural(singular: &str) -> String {
     match singular.as_bytes() {
         [.., b's'] => format!("{singular}es"),
         [.., b'a' | b'e' | b'o' | b'u', b'y'] => format!("{singular}s"),
@@ -175,6 +183,12 @@ mod tests {
             let found = all.iter().find(same).unwrap_or_else(|| panic!("{}", kind.kind));
             assert_eq!((found.plural.as_str(), found.namespaced), (kind.plural, kind.namespaced));
         }
+    }
+
+    #[test]
+    fn a_word_means_a_kind() {
+        let meant = ["po", "deploy", "netpol", "ingresses", "endpoints", "virtualservices"].map(singular);
+        assert_eq!(meant, ["pod", "deployment", "networkpolicy", "ingress", "endpoints", "virtualservices"]);
     }
 
     #[test]

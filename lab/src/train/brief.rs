@@ -1,4 +1,5 @@
-//! What a trainee sees first: what the pager says. Built from the symptom and its onset; the truth has no part in it.
+//! What a trainee sees first: what the pager says. Built from what somebody complains of; the truth has no part in it, and a
+//! complaint about what works is told in the same words and with the same facts as any other.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -17,8 +18,8 @@ pub struct Brief {
     pub seed: u64,
     /// What the pager says.
     pub message: String,
-    /// Since when somebody suffers, where the evidence tells.
-    pub since: Option<Timestamp>,
+    /// When one is called: when the evidence was taken. Since when somebody suffers, and whether, is to be found out.
+    pub called: Option<Timestamp>,
     /// What system it is: the title of its world.
     pub system: String,
     /// Tags that leave several causes open.
@@ -34,13 +35,12 @@ pub struct Brief {
 impl Exercise {
     /// What a trainee sees first.
     pub fn brief(&self) -> Brief {
-        let since = self.diagnosis.symptoms.iter().filter_map(|symptom| symptom.since.as_deref()?.parse().ok()).min();
         Brief {
             number: self.lesson.number,
             of: self.of,
             seed: self.seed,
-            message: message(&self.scenario.symptom),
-            since,
+            message: message(&self.complaint),
+            called: self.evidence.coverage.collected,
             system: self.system.clone(),
             tags: self.lesson.tags.clone(),
             difficulty: self.lesson.difficulty.total(),
@@ -50,7 +50,7 @@ impl Exercise {
     }
 }
 
-/// What the pager says of a symptom.
+/// What the pager says of a complaint.
 pub(super) fn message(symptom: &Symptom) -> String {
     match symptom {
         Symptom::Probe(probe) => of_probe(probe),
@@ -59,7 +59,7 @@ pub(super) fn message(symptom: &Symptom) -> String {
             "Unknown" => format!("Nothing is heard of node {node} any more."),
             _ => format!("Node {node} says that it is not ready."),
         },
-        Symptom::None => "Somebody thinks that something is wrong. Is there?".to_owned(),
+        Symptom::None => "Something is wrong.".to_owned(),
     }
 }
 

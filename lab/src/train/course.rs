@@ -6,10 +6,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::{
+    complaint,
     difficulty::{Difficulty, causes},
     twins::{self, Twin},
 };
-use crate::{LabError, scenario::Scenario};
+use crate::{
+    LabError,
+    scenario::{Scenario, Symptom},
+};
 
 /// Tags that speak of how a scenario is built, which a trainee would have to find out.
 const OF_ITS_MAKING: [&str; 4] = ["cascade", "control", "noise", "two-faults"];
@@ -27,9 +31,12 @@ pub struct Lesson {
     pub name: String,
     /// How hard it is.
     pub difficulty: Difficulty,
-    /// What the pager says.
+    /// What somebody complains of, in the words of the world's file.
+    #[serde(skip)]
+    pub complaint: Symptom,
+    /// What the pager says of it.
     pub message: String,
-    /// The tags that leave several causes open.
+    /// The tags of what is complained of, those that leave several causes open.
     pub tags: Vec<String>,
     /// All tags, to choose by.
     #[serde(skip)]
@@ -50,16 +57,21 @@ impl Course {
     /// Orders scenarios by difficulty, and by name where they are as hard.
     pub fn of(scenarios: &[Scenario]) -> Self {
         let open = open_tags(scenarios);
+        let doubles = complaint::doubles(scenarios);
         let mut lessons: Vec<Lesson> = scenarios
             .iter()
-            .map(|scenario| Lesson {
-                number: 0,
-                name: scenario.name.clone(),
-                difficulty: Difficulty::of(scenario, scenarios),
-                message: super::brief::message(&scenario.symptom),
-                tags: scenario.tags.iter().filter(|tag| open.contains(tag.as_str())).cloned().collect(),
-                all_tags: scenario.tags.clone(),
-                twins: twins::of(scenario, scenarios),
+            .map(|scenario| {
+                let double = doubles.get(scenario.name.as_str()).copied().unwrap_or(scenario);
+                Lesson {
+                    number: 0,
+                    name: scenario.name.clone(),
+                    difficulty: Difficulty::of(scenario, double, scenarios),
+                    message: super::brief::message(&double.symptom),
+                    complaint: double.symptom.clone(),
+                    tags: double.tags.iter().filter(|tag| open.contains(tag.as_str())).cloned().collect(),
+                    all_tags: scenario.tags.clone(),
+                    twins: twins::of(scenario, scenarios),
+                }
             })
             .collect();
         lessons.sort_by(|a, b| a.difficulty.total().total_cmp(&b.difficulty.total()).then_with(|| a.name.cmp(&b.name)));

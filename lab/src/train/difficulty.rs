@@ -9,9 +9,8 @@ use crate::scenario::{Scenario, Symptom, Truth};
 /// What makes a scenario hard; [`Difficulty::total`] adds it up.
 ///
 /// - `hops`: the questions between the symptom and the root, as its branch of the decision trees asks them; 1 where it has no
-///   branch.
-/// - `causes`: how many causes bring about this symptom somewhere in the course, and without a symptom, how many could have
-///   befallen the same world; every doubling adds 1.
+///   branch. Where nothing is wrong, those that it takes to find what is complained of.
+/// - `causes`: how many causes bring about this symptom somewhere in the course; every doubling adds 1.
 /// - `distractors`: 1 for everything that is set up beside the world, and 2 each where only some of the requests suffer and
 ///   for every independent root after the first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -25,22 +24,17 @@ pub struct Difficulty {
 }
 
 impl Difficulty {
-    /// Of one scenario among all.
-    pub fn of(scenario: &Scenario, all: &[Scenario]) -> Self {
-        let code = scenario.symptom.code();
-        let alike = all.iter().filter(|other| match &code {
-            Some(code) => other.symptom.code().as_ref() == Some(code),
-            None => other.world == scenario.world,
-        });
+    /// Of one scenario among all; `told` is the one by whose symptom it is told, mostly itself.
+    pub fn of(scenario: &Scenario, told: &Scenario, all: &[Scenario]) -> Self {
+        let alike = all.iter().filter(|other| other.symptom.code() == told.symptom.code());
         let causes: BTreeSet<&str> = alike.flat_map(causes).collect();
         let roots = match &scenario.truth {
             Truth::Healthy => 0,
             Truth::Roots(roots) => roots.len(),
         };
-        let partial =
-            matches!(&scenario.symptom, Symptom::Probe(probe) if probe.share.is_some() || probe.bytes.is_some());
+        let partial = matches!(&told.symptom, Symptom::Probe(probe) if probe.share.is_some() || probe.bytes.is_some());
         Self {
-            hops: scenario.leaf.len().saturating_sub(1).max(1),
+            hops: told.leaf.len().saturating_sub(1).max(1),
             causes: causes.len().max(1),
             distractors: scenario.with.len() + 2 * usize::from(partial) + 2 * roots.saturating_sub(1),
         }
@@ -78,10 +72,10 @@ mod tests {
     #[test]
     fn hops_twins_and_distractors_add_up() {
         let one = scenario("a, b, c, d", "", "port");
-        let alone = Difficulty::of(&one, std::slice::from_ref(&one));
+        let alone = Difficulty::of(&one, &one, std::slice::from_ref(&one));
         assert_eq!((alone.hops, alone.causes, alone.distractors, alone.total()), (3, 1, 0, 3.0));
         let all = [one.clone(), scenario("a, b", "noise", "selector")];
-        assert_eq!(Difficulty::of(&one, &all).total(), 4.0);
-        assert_eq!(Difficulty::of(&all[1], &all).total(), 3.0, "one hop, two causes, one distractor");
+        assert_eq!(Difficulty::of(&one, &one, &all).total(), 4.0);
+        assert_eq!(Difficulty::of(&all[1], &all[1], &all).total(), 3.0, "one hop, two causes, one distractor");
     }
 }

@@ -9,10 +9,11 @@ use super::{
 };
 use crate::{
     LabError,
+    events::Stamped,
     recording::Recording,
     replay::{self, Files, NOT_RECORDED},
     root::Root,
-    scenario::{self, Placement, Scenario, Truth, World},
+    scenario::{self, PLACES, Placement, ProbeSymptom, Scenario, Symptom, Truth, World},
     variant,
 };
 
@@ -29,6 +30,12 @@ pub struct Exercise {
     pub system: String,
     /// The scenario, in the names of the evidence.
     pub scenario: Scenario,
+    /// What somebody complains of, in the names of the evidence.
+    pub(super) complaint: Symptom,
+    /// What happened in the run.
+    pub history: Vec<Stamped>,
+    /// What it was made with, and when.
+    pub made_with: String,
     /// The evidence folder: file to text.
     pub files: Files,
     /// The same, read.
@@ -47,9 +54,22 @@ impl Exercise {
     /// # Errors
     /// When the scenario is unknown, it has no recording, or that does not parse.
     pub fn load(root: &Root, course: &Course, name: &str, seed: u64) -> Result<Self, LabError> {
-        let lesson = course.find(name)?.clone();
-        let recorded = Recording::of(root, &lesson.name)?;
-        let Recording { scenario, evidence: files, .. } = variant::of(recorded, seed);
+        Self::of(root, course, Recording::of(root, &course.find(name)?.name)?, seed)
+    }
+
+    /// The same of a run that was just made.
+    ///
+    /// # Errors
+    /// When the scenario is not of the course, or the evidence does not parse.
+    pub fn of(root: &Root, course: &Course, recorded: Recording, seed: u64) -> Result<Self, LabError> {
+        let lesson = course.find(&recorded.scenario.name)?.clone();
+        let complaint = match &recorded.scenario.symptom {
+            Symptom::None => placed(&lesson.complaint, &recorded, root)?,
+            seen => seen.clone(),
+        };
+        let complaint = variant::renaming(&recorded.evidence, seed).symptom(complaint);
+        let made_with = recorded.made_with();
+        let Recording { scenario, history, evidence: files, .. } = variant::of(recorded, seed);
         let diagnosis = replay::diagnose(files.clone(), NOT_RECORDED)?;
         let evidence = Evidence::from_files(&files)?;
         let roots = match &scenario.truth {
@@ -64,6 +84,9 @@ impl Exercise {
             kinds: kinds(&files),
             lesson,
             scenario,
+            complaint,
+            history,
+            made_with,
             files,
             evidence,
             diagnosis,
@@ -84,6 +107,19 @@ impl Exercise {
             Truth::Roots(roots) => roots,
         }
     }
+}
+
+/// A complaint in the names of the place where a recording was made: the one whose requests are in the evidence.
+fn placed(complaint: &Symptom, recorded: &Recording, root: &Root) -> Result<Symptom, LabError> {
+    let Symptom::Probe(probe) = complaint else { return Ok(complaint.clone()) };
+    for place in (0..PLACES).map(Placement::number) {
+        let url = World::load(root, &recorded.scenario.world, &place)?.moved(&probe.url);
+        let host = url.split(['/', '@', ':', ',', '?']).find(|part| part.contains('.')).unwrap_or_default();
+        if recorded.evidence.values().any(|text| text.contains(host)) {
+            return Ok(Symptom::Probe(ProbeSymptom { url, ..probe.clone() }));
+        }
+    }
+    Ok(complaint.clone())
 }
 
 fn kinds(files: &Files) -> Vec<String> {

@@ -1,6 +1,27 @@
 //! What a trainee looked at, by what it tells: whichever way it was asked for, by kubectl, by `show` or on the page.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
+
+use crate::serve;
+
+/// Options of kubectl that are followed by a value.
+const WITH_VALUE: [&str; 13] = [
+    "-n",
+    "--namespace",
+    "-l",
+    "--selector",
+    "-o",
+    "--output",
+    "-c",
+    "--container",
+    "--field-selector",
+    "--sort-by",
+    "--since",
+    "--tail",
+    "-f",
+];
 
 /// What a reading is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -157,6 +178,38 @@ impl Look {
         Self { topic: Topic::of_kind(kind), asked: asked.into(), host: None }
     }
 
+    /// What kubectl shows, by its words: one look a topic.
+    pub fn kubectl(arguments: &[String]) -> Vec<Self> {
+        let mut words = Vec::new();
+        let mut rest = arguments.iter().map(String::as_str);
+        while let Some(word) = rest.next() {
+            if WITH_VALUE.contains(&word) {
+                rest.next();
+            } else if !word.starts_with('-') {
+                words.push(word);
+            }
+        }
+        let of_run_before = arguments.iter().any(|argument| matches!(argument.as_str(), "-p" | "--previous"));
+        let kinds = |kinds: &str| -> BTreeSet<Topic> {
+            let kinds = kinds.split(',').filter_map(|kind| kind.split(['/', '.']).next());
+            kinds.map(|kind| Topic::of_kind(&serve::singular(&kind.to_lowercase()))).collect()
+        };
+        let topics = match words[..] {
+            ["get", asked, ..] => kinds(asked),
+            // It ends with the events of what it describes.
+            ["describe", asked, ..] => kinds(asked).into_iter().chain([Topic::Events]).collect(),
+            ["events", ..] => [Topic::Events].into(),
+            ["logs", ..] if of_run_before => [Topic::PreviousLogs].into(),
+            ["logs", ..] => [Topic::Logs].into(),
+            ["rollout", ..] => [Topic::Changes].into(),
+            ["top", ..] => [Topic::Resources].into(),
+            ["exec" | "debug" | "run", ..] => [Topic::Probes].into(),
+            _ => BTreeSet::new(),
+        };
+        let asked = format!("kubectl {}", arguments.join(" "));
+        topics.into_iter().map(|topic| Self { topic, asked: asked.clone(), host: None }).collect()
+    }
+
     /// A look through the Kubernetes API, from the path and query of its request; `None` for discovery and other questions
     /// that show nothing.
     pub fn request(path_and_query: &str) -> Option<Self> {
@@ -201,6 +254,19 @@ mod tests {
             (topic("/apis"), topic("/api/v1"), topic("/version"), topic("/openapi/v3")),
             (None, None, None, None)
         );
+    }
+
+    #[test]
+    fn commands_of_kubectl_are_told_by_what_they_show() {
+        let topics = |line: &str| -> Vec<Topic> {
+            let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
+            Look::kubectl(&words).into_iter().map(|look| look.topic).collect()
+        };
+        assert_eq!(topics("-n shop get svc,ep -o wide"), [Topic::Routes, Topic::Endpoints]);
+        assert_eq!(topics("describe pod/web-1 -n shop"), [Topic::Health, Topic::Events]);
+        assert_eq!(topics("logs -n shop web-1 --previous"), [Topic::PreviousLogs]);
+        assert_eq!(topics("get netpol -A"), [Topic::Filters]);
+        assert_eq!(topics("version"), []);
     }
 
     #[test]

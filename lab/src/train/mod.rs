@@ -23,6 +23,7 @@ mod attempt;
 mod brief;
 mod causes;
 mod checks;
+mod complaint;
 mod course;
 mod debrief;
 mod difficulty;

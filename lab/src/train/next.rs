@@ -72,13 +72,17 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::train::{Difficulty, progress::Record};
+    use crate::{
+        scenario::Symptom,
+        train::{Difficulty, progress::Record},
+    };
 
     fn lesson(number: usize, name: &str, tag: &str) -> Lesson {
         Lesson {
             number,
             name: name.to_owned(),
             difficulty: Difficulty { hops: number, causes: 1, distractors: 0 },
+            complaint: Symptom::None,
             message: String::new(),
             tags: vec![tag.to_owned()],
             all_tags: vec![],

@@ -29,7 +29,7 @@ pub(super) enum Command {
 
 /// What can be done.
 pub(super) const HELP: &str = "\
-kubectl ...              the recorded cluster, read-only: get, describe, logs ...
+kubectl ...              the cluster, read-only where it is recorded: get, logs
 show                     what there is to look at
 show requests [WORD]     requests as each hop logged them, or those with a word
 show probes              attempts to reach things, and what they came to
@@ -70,7 +70,7 @@ pub(super) fn parse(line: &str) -> Result<Command, LabError> {
         "lab" if rest == "show" || rest.starts_with("show ") => Command::Show(words(&rest[4..])?),
         "kubectl" | "k" => Command::Kubectl(words(rest)?),
         _ => {
-            let all = "This is a recording: kubectl and show look at it, help lists the commands.";
+            let all = "kubectl and show look at the system, help lists the commands.";
             return Err(LabError::unknown_name("command", first, NAMES, all));
         }
     })

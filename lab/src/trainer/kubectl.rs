@@ -1,5 +1,5 @@
-//! The real kubectl, on the recording: served on a port of this machine, with a kubeconfig and a home folder of its own, so that
-//! no other cluster is ever asked.
+//! The real kubectl, on the recording, served on a port of this machine, or on the lab's own cluster; with that kubeconfig and a
+//! home folder of its own, so that no other cluster is ever asked.
 
 use std::{
     collections::BTreeSet,
@@ -16,29 +16,44 @@ use crate::{
     train::{Look, Topic},
 };
 
-use super::signals;
+use super::{Live, signals};
 
 /// Options that would lead to another cluster.
 const ELSEWHERE: [&str; 9] =
     ["--as", "--cluster", "--context", "--kubeconfig", "--kuberc", "--server", "--token", "--user", "-s"];
 
-/// What the files say, until kubectl is first asked for: then they are served.
+/// What is looked at, and, from when kubectl is first asked for, how.
 pub(super) struct Kubectl {
-    files: Files,
+    cluster: Cluster,
     running: Option<Running>,
 }
 
+/// What is looked at.
+enum Cluster {
+    /// Machines only.
+    None,
+    /// What the files say.
+    Recorded(Files),
+    /// The one of this kubeconfig.
+    Live(PathBuf),
+}
+
 struct Running {
-    served: Served,
     folder: PathBuf,
-    /// How many of the requests were told already.
-    told: usize,
+    kubeconfig: PathBuf,
+    /// The recording, and how many of the requests to it were told already.
+    served: Option<(Served, usize)>,
 }
 
 impl Kubectl {
-    /// Nothing is served yet.
-    pub(super) fn new(files: &Files) -> Self {
-        Self { files: files.clone(), running: None }
+    /// Of an exercise that is live where `live` is given; nothing is served yet.
+    pub(super) fn new(files: &Files, live: Option<&Live>) -> Self {
+        let cluster = match live {
+            _ if !files.contains_key("objects.json") => Cluster::None,
+            Some(Live { kubeconfig: Some(kubeconfig), .. }) => Cluster::Live(kubeconfig.clone()),
+            _ => Cluster::Recorded(files.clone()),
+        };
+        Self { cluster, running: None }
     }
 
     /// Runs kubectl with these arguments; what it showed, by what it tells, and what it printed.
@@ -49,14 +64,14 @@ impl Kubectl {
         self.check(arguments)?;
         let running = match self.running.take() {
             Some(running) => running,
-            None => start(&self.files)?,
+            None => start(&self.cluster)?,
         };
         let running = self.running.insert(running);
         let follows = arguments.iter().any(|a| matches!(a.as_str(), "-w" | "--watch" | "-f" | "--follow"));
         let mut command = Command::new("kubectl");
         command
             .args(arguments)
-            .env("KUBECONFIG", running.folder.join("kubeconfig"))
+            .env("KUBECONFIG", &running.kubeconfig)
             .env("HOME", &running.folder)
             .env("NO_PROXY", "127.0.0.1")
             .env("no_proxy", "127.0.0.1")
@@ -67,13 +82,13 @@ impl Kubectl {
             command.stdout(Stdio::piped());
         }
         let done = signals::while_busy(|| command.stderr(Stdio::piped()).output()).map_err(|error| lacking(&error))?;
-        let looks = running.looks(&format!("kubectl {}", arguments.join(" ")));
+        let looks = running.looks(arguments);
         let said = String::from_utf8_lossy(&done.stdout).into_owned() + &String::from_utf8_lossy(&done.stderr);
         Ok((looks, said))
     }
 
     fn check(&self, arguments: &[String]) -> Result<(), LabError> {
-        if !self.files.contains_key("objects.json") {
+        if matches!(self.cluster, Cluster::None) {
             return Err(LabError::BadInput {
                 place: "kubectl".to_owned(),
                 what: "there is no cluster here, there are machines".to_owned(),
@@ -101,24 +116,33 @@ impl Drop for Kubectl {
     }
 }
 
-/// Serves the files, with a kubeconfig in a folder that only this user may read.
-fn start(files: &Files) -> Result<Running, LabError> {
+/// A home in a folder that only this user may read; a recording is served, with its kubeconfig there.
+fn start(cluster: &Cluster) -> Result<Running, LabError> {
     let folder = env::temp_dir().join(format!("lab-train-{}", std::process::id()));
     fs::DirBuilder::new().mode(0o700).create(&folder).map_err(|error| LabError::file(&folder, error))?;
     signals::goes_with_us(folder.clone());
-    let served = serve::start(files, None)?;
-    served.write_kubeconfig(&folder.join("kubeconfig"))?;
-    Ok(Running { served, folder, told: 0 })
+    let own = folder.join("kubeconfig");
+    Ok(match cluster {
+        Cluster::Live(kubeconfig) => Running { folder, kubeconfig: kubeconfig.clone(), served: None },
+        Cluster::None => Running { folder, kubeconfig: own, served: None },
+        Cluster::Recorded(files) => {
+            let served = serve::start(files, None)?;
+            served.write_kubeconfig(&own)?;
+            Running { folder, kubeconfig: own, served: Some((served, 0)) }
+        }
+    })
 }
 
 impl Running {
-    /// What the requests since the last command showed: one look a topic.
-    fn looks(&mut self, command: &str) -> Vec<Look> {
-        let asked = self.served.asked();
+    /// What a command showed, one look a topic: by its requests where they are seen, else by its words.
+    fn looks(&mut self, arguments: &[String]) -> Vec<Look> {
+        let Some((served, told)) = &mut self.served else { return Look::kubectl(arguments) };
+        let asked = served.asked();
         let topics: BTreeSet<Topic> =
-            asked[self.told..].iter().filter_map(|asked| Look::request(&asked.path)).map(|look| look.topic).collect();
-        self.told = asked.len();
-        topics.into_iter().map(|topic| Look { topic, asked: command.to_owned(), host: None }).collect()
+            asked[*told..].iter().filter_map(|asked| Look::request(&asked.path)).map(|look| look.topic).collect();
+        *told = asked.len();
+        let command = format!("kubectl {}", arguments.join(" "));
+        topics.into_iter().map(|topic| Look { topic, asked: command.clone(), host: None }).collect()
     }
 }
 

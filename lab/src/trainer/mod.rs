@@ -2,19 +2,24 @@
 //! [`crate::train`]; this room has the prompt, the clock, kubectl and the signals.
 //!
 //! Reading order: [`command`] (what a line asks for), [`readings`] (what can be shown), [`filter`] (`| grep`), [`kubectl`],
-//! [`prompt`], [`signals`].
+//! [`live`] (where the world runs), [`prompt`], [`signals`].
 
 mod command;
 mod filter;
 mod kubectl;
+mod live;
 mod prompt;
 mod readings;
 mod requests;
 mod signals;
 
-use std::path::Path;
+use std::{
+    path::{Path, PathBuf},
+    thread,
+};
 
 use jiff::Timestamp;
+use tokio::sync::oneshot;
 
 use crate::{
     LabError,
@@ -24,6 +29,7 @@ use crate::{
 use command::Command;
 use filter::Filters;
 use kubectl::Kubectl;
+pub use live::Live;
 use prompt::{Line, Prompt};
 
 /// Lets a trainee work on an exercise until it is over, and keeps what came of it in `file`. `None` where the trainee left.
@@ -31,42 +37,87 @@ use prompt::{Line, Prompt};
 /// # Errors
 /// When the user interrupts; when the result cannot be kept, after it was shown.
 pub fn work_on(exercise: Exercise, file: &Path) -> Result<Option<Ending>, LabError> {
-    signals::watch();
-    let style = report::stdout_style();
-    report::print(&training::brief(&exercise.brief(), style));
-    let mut session = Session {
-        kubectl: Kubectl::new(&exercise.files),
-        attempt: Attempt::begin(exercise, Timestamp::now()),
-        prompt: Prompt::new(),
-        style,
+    signals::watch(signals::end_the_program);
+    Session::of(exercise, None).work(file)
+}
+
+/// The same in a world that runs. It is worked on in a thread of its own, which waits for lines; so whoever interrupts is heard
+/// all the same, and the world can be taken down.
+///
+/// # Errors
+/// As [`work_on`].
+pub async fn work_live(exercise: Exercise, live: Live, file: PathBuf) -> Result<Option<Ending>, LabError> {
+    let (ends, ended) = oneshot::channel();
+    let (asks, asked) = oneshot::channel();
+    let mut asks = Some(asks);
+    signals::watch(move || {
+        // Where nobody waits any more it is over anyway.
+        let _ = asks.take().map(|asks| asks.send(()));
+    });
+    let work = move || drop(ends.send(Session::of(exercise, Some(live)).work(&file)));
+    let begun = thread::Builder::new().name("trainee".to_owned()).spawn(work);
+    begun.map_err(|error| LabError::Live {
+        what: "starting the program's own threads".to_owned(),
+        why: error.to_string(),
+        next: "Is the limit of processes (ulimit -u) reached?".to_owned(),
+    })?;
+    let result = tokio::select! {
+        result = ended => result.unwrap_or(Err(LabError::Left)),
+        Ok(()) = asked => Err(LabError::Left),
     };
-    while session.attempt.ending().is_none() {
-        match session.prompt.read() {
-            Line::Text(line) => session.follow(&line),
-            Line::End => {
-                report::print("You left; nothing of this exercise is kept.\n");
-                return Ok(None);
-            }
-            Line::Interrupted => return Err(LabError::Left),
-        }
-    }
-    if let Some(told) = session.attempt.debrief() {
-        report::print(&debrief::render(&told, style));
-    }
-    if let Some(record) = session.attempt.record() {
-        progress::add(file, record)?;
-    }
-    Ok(session.attempt.ending())
+    signals::remove_folder();
+    result
 }
 
 struct Session {
     attempt: Attempt,
     kubectl: Kubectl,
+    live: Option<Live>,
     prompt: Prompt,
     style: Style,
 }
 
 impl Session {
+    fn of(exercise: Exercise, live: Option<Live>) -> Self {
+        Self {
+            kubectl: Kubectl::new(&exercise.files, live.as_ref()),
+            attempt: Attempt::begin(exercise, Timestamp::now()),
+            live,
+            prompt: Prompt::new(),
+            style: report::stdout_style(),
+        }
+    }
+
+    /// From the brief to the debrief.
+    fn work(mut self, file: &Path) -> Result<Option<Ending>, LabError> {
+        report::print(&self.brief());
+        while self.attempt.ending().is_none() {
+            match self.prompt.read() {
+                Line::Text(line) => self.follow(&line),
+                Line::End => {
+                    report::print("You left; nothing of this exercise is kept.\n");
+                    return Ok(None);
+                }
+                Line::Interrupted => return Err(LabError::Left),
+            }
+        }
+        if let Some(told) = self.attempt.debrief() {
+            report::print(&debrief::render(&told, self.style));
+        }
+        if let Some(record) = self.attempt.record() {
+            progress::add(file, record)?;
+        }
+        Ok(self.attempt.ending())
+    }
+
+    fn brief(&self) -> String {
+        let brief = training::brief(&self.attempt.exercise.brief(), self.style);
+        match &self.live {
+            Some(live) => brief + &training::live(live.kubeconfig.as_deref(), live.machines()),
+            None => brief,
+        }
+    }
+
     /// Does what a line asks for. What goes wrong is said, and the exercise goes on.
     fn follow(&mut self, line: &str) {
         if let Err(error) = self.answer(line) {
@@ -79,7 +130,7 @@ impl Session {
         let text = match command::parse(line)? {
             Command::Nothing => self.prompt.more(),
             Command::Help => command::HELP.to_owned(),
-            Command::Brief => training::brief(&self.attempt.exercise.brief(), self.style),
+            Command::Brief => self.brief(),
             Command::Causes(word) => training::causes(&word, self.style),
             Command::Hint => self.hint(),
             Command::Answer(said) => self.judged(&said),
@@ -92,7 +143,10 @@ impl Session {
                 String::new()
             }
             Command::Show(words) => {
-                let (look, text) = readings::show(&self.attempt.exercise, &words)?;
+                let (look, text) = match self.live.as_ref().and_then(|live| live.show(&words)) {
+                    Some(shown) => shown.map(|(look, text)| (Some(look), text))?,
+                    None => readings::show(&self.attempt.exercise, &words)?,
+                };
                 if let Some(look) = look {
                     self.attempt.look(look, Timestamp::now());
                 }

@@ -7,6 +7,8 @@ use serde_json::Value;
 use super::requests;
 use crate::{
     LabError,
+    drawing::reading::{Origin, Readings},
+    serve,
     train::{Exercise, Look, Topic},
 };
 
@@ -62,7 +64,7 @@ fn contents(exercise: &Exercise) -> String {
         count(evidence.alerts.len(), "alerts"),
         count(text_of(exercise, "metrics.csv").len(), "metrics"),
         count(evidence.objects.len(), "objects"),
-        count(exercise.files.keys().filter(|file| file.starts_with("logs/")).count(), "logs"),
+        count(logs(exercise).count(), "logs"),
     ];
     parts.into_iter().flatten().chain(hosts).collect()
 }
@@ -80,10 +82,8 @@ fn kinds(exercise: &Exercise) -> String {
 fn objects(exercise: &Exercise, kind: &str) -> Result<(Option<Look>, String), LabError> {
     let all = &exercise.evidence.objects;
     let kinds: BTreeSet<&str> = all.all().map(|object| object.subject().kind.as_str()).collect();
-    let asked = kind.to_lowercase();
-    let singular = |known: &&&str| {
-        asked == **known || asked.trim_end_matches('s') == known.trim_end_matches('s') || asked == plural(known)
-    };
+    let asked = serve::singular(&kind.to_lowercase());
+    let singular = |known: &&&str| asked == **known || asked == serve::plural(known);
     let Some(kind) = kinds.iter().find(singular) else {
         let known = kinds.iter().copied();
         return Err(LabError::unknown_name("kind", kind, known, format!("Recorded are: {}.", join(&kinds))));
@@ -101,13 +101,6 @@ fn objects(exercise: &Exercise, kind: &str) -> Result<(Option<Look>, String), La
     Ok((Some(Look::objects(kind, format!("show objects {kind}"))), lines))
 }
 
-fn plural(kind: &str) -> String {
-    match kind.strip_suffix('y') {
-        Some(stem) => format!("{stem}ies"),
-        None => format!("{kind}es"),
-    }
-}
-
 /// One object, as YAML.
 fn object(exercise: &Exercise, name: &str) -> Result<(Option<Look>, String), LabError> {
     let wanted = name.to_lowercase();
@@ -117,19 +110,22 @@ fn object(exercise: &Exercise, name: &str) -> Result<(Option<Look>, String), Lab
         let next = "show objects lists the kinds, show objects KIND the objects.";
         return Err(LabError::unknown_name("object", name, names.iter().map(String::as_str), next));
     };
-    let value = object.get("").cloned().unwrap_or_default();
-    let text = serde_saphyr::to_string(&value).map_err(|error| LabError::BadInput {
-        place: name.to_owned(),
-        what: error.to_string(),
-        next: "Other objects can be shown.".to_owned(),
-    })?;
+    let lines = Readings::new(&exercise.files).lines(&format!("object/{wanted}")).unwrap_or_default();
+    let text = lines.into_iter().flat_map(|line| [line.text, "\n".to_owned()]).collect();
     Ok((Some(Look::objects(&object.subject().kind, format!("show {name}"))), text))
+}
+
+/// Every log, by file and name.
+fn logs(exercise: &Exercise) -> impl Iterator<Item = (&str, &str)> {
+    exercise.files.keys().filter_map(|file| match Origin::of(file) {
+        Origin::Log(name) => Some((file.as_str(), name)),
+        _ => None,
+    })
 }
 
 /// The logs there are, by pod and container.
 fn log_names(exercise: &Exercise) -> String {
-    let names = exercise.files.keys().filter_map(|file| file.strip_prefix("logs/")?.strip_suffix(".txt"));
-    names.map(|name| format!("show logs {}\n", name.replace('_', " "))).collect()
+    logs(exercise).map(|(_, name)| format!("show logs {}\n", name.replace('_', " "))).collect()
 }
 
 /// The log of the pod whose name begins so; with `previous`, that of the run before.
@@ -141,30 +137,23 @@ fn log(exercise: &Exercise, words: &[&str]) -> Result<(Option<Look>, String), La
         .map(|word| word.trim_end_matches(".previous").to_owned())
         .filter(|word| !matches!(word.as_str(), "previous" | "--previous" | "pod"))
         .collect();
-    let has = |file: &&String| {
-        let Some(name) = file.strip_prefix("logs/").and_then(|name| name.strip_suffix(".txt")) else { return false };
+    let has = |(_, name): &(&str, &str)| {
         let parts: Vec<&str> = name.trim_end_matches(".previous").split('_').collect();
         name.ends_with(".previous") == previous
             && words.iter().all(|word| parts.iter().any(|part| part.starts_with(word.as_str())))
     };
-    let found: Vec<&String> = exercise.files.keys().filter(has).collect();
+    let found: Vec<(&str, &str)> = logs(exercise).filter(has).collect();
+    let wrong =
+        |what: String, next: String| LabError::BadInput { place: format!("show logs {}", words.join(" ")), what, next };
     match found[..] {
-        [file] => Ok((Some(Look::file(file)), text_of(exercise, file))),
-        [] => Err(LabError::BadInput {
-            place: format!("show logs {}", words.join(" ")),
-            what: format!("there is no {}log of it", if previous { "previous " } else { "" }),
-            next: "show logs lists all there are.".to_owned(),
-        }),
+        [(file, _)] => Ok((Some(Look::file(file)), text_of(exercise, file))),
+        [] => Err(wrong(
+            format!("there is no {}log of it", if previous { "previous " } else { "" }),
+            "show logs lists all there are.".to_owned(),
+        )),
         _ => {
-            let names: Vec<String> = found
-                .iter()
-                .map(|file| file.trim_start_matches("logs/").trim_end_matches(".txt").replace('_', " "))
-                .collect();
-            Err(LabError::BadInput {
-                place: format!("show logs {}", words.join(" ")),
-                what: "several logs are called so".to_owned(),
-                next: format!("One of:\n  {}", names.join("\n  ")),
-            })
+            let names: Vec<String> = found.iter().map(|(_, name)| name.replace('_', " ")).collect();
+            Err(wrong("several logs are called so".to_owned(), format!("One of:\n  {}", names.join("\n  "))))
         }
     }
 }
@@ -173,9 +162,8 @@ fn log(exercise: &Exercise, words: &[&str]) -> Result<(Option<Look>, String), La
 fn machines(exercise: &Exercise) -> BTreeMap<&str, BTreeMap<String, &str>> {
     let mut machines: BTreeMap<&str, BTreeMap<String, &str>> = BTreeMap::new();
     for file in exercise.files.keys() {
-        let mut parts = file.splitn(3, '/');
-        if let (Some("hosts" | "services"), Some(host), Some(name)) = (parts.next(), parts.next(), parts.next()) {
-            let name = name.trim_end_matches(".txt").trim_end_matches(".json").replace('/', "-");
+        if let Origin::Machine(host, name) | Origin::Server(host, name) = Origin::of(file) {
+            let name = name.trim_end_matches(".json").replace('/', "-");
             machines.entry(host).or_default().insert(name, file);
         }
     }

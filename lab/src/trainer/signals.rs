@@ -21,14 +21,15 @@ static BUSY: AtomicBool = AtomicBool::new(false);
 /// The folder that goes with the exercise.
 static FOLDER: Mutex<Option<PathBuf>> = Mutex::new(None);
 
-/// Begins to listen. Where that cannot be, signals end the program as they do any other.
-pub(super) fn watch() {
+/// Begins to listen; `end` is called when the exercise is to end. Where that cannot be, signals end the program as they do any
+/// other.
+pub(super) fn watch(end: impl FnMut() + Send + 'static) {
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
-    let work = move || runtime.block_on(wait());
+    let work = move || runtime.block_on(wait(end));
     thread::Builder::new().name("signals".to_owned()).spawn(work).ok();
 }
 
-async fn wait() {
+async fn wait(mut end: impl FnMut()) {
     let (Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)) =
         (signal(SignalKind::interrupt()), signal(SignalKind::terminate()), signal(SignalKind::hangup()))
     else {
@@ -41,11 +42,16 @@ async fn wait() {
             _ = hangup.recv() => true,
         };
         if asked {
-            remove_folder();
-            eprintln!("\n{}", LabError::Left.render());
-            process::exit(i32::from(exit::INTERRUPTED));
+            end();
         }
     }
+}
+
+/// Ends the program: there is nothing to be undone.
+pub(super) fn end_the_program() {
+    remove_folder();
+    eprintln!("\n{}", LabError::Left.render());
+    process::exit(i32::from(exit::INTERRUPTED));
 }
 
 /// Runs a program of the trainee's: until it ends, Ctrl-C is for it.

@@ -13,7 +13,7 @@ use crate::{
     events::{Event, Stamped},
     recording::Recording,
     replay::Files,
-    scenario::{Root, Scenario, Symptom, Truth},
+    scenario::{Root, Scenario, Truth},
 };
 
 /// Names that are common words as well: prose keeps them.
@@ -53,6 +53,9 @@ pub fn renaming(files: &Files, seed: u64) -> Renaming {
 
 /// The variant of a recording.
 pub fn of(recording: Recording, seed: u64) -> Recording {
+    if seed == 0 {
+        return recording;
+    }
     let renaming = renaming(&recording.evidence, seed);
     Recording {
         scenario: scenario(recording.scenario, &renaming),
@@ -64,22 +67,8 @@ pub fn of(recording: Recording, seed: u64) -> Recording {
 
 /// The scenario in the variant's names. Its keys, and the ids of causes, may be names as well and stay.
 fn scenario(scenario: Scenario, renaming: &Renaming) -> Scenario {
-    let text = |text: String| renaming.text(&text);
     let prose = renaming.without(&PLAIN);
     let said = |said: String| prose.text(&said);
-    let symptom = match scenario.symptom {
-        Symptom::Probe(mut probe) => {
-            probe.url = text(probe.url);
-            probe.from = text(probe.from);
-            probe.text = probe.text.map(text);
-            Symptom::Probe(probe)
-        }
-        Symptom::Pod(mut pod) => {
-            pod.workload = renaming.subject(&pod.workload);
-            Symptom::Pod(pod)
-        }
-        other => other,
-    };
     let truth = match scenario.truth {
         Truth::Healthy => Truth::Healthy,
         Truth::Roots(roots) => {
@@ -90,7 +79,7 @@ fn scenario(scenario: Scenario, renaming: &Renaming) -> Scenario {
         }
     };
     Scenario {
-        symptom,
+        symptom: renaming.symptom(scenario.symptom),
         truth,
         title: said(scenario.title),
         hints: scenario.hints.into_iter().map(said).collect(),
@@ -102,6 +91,7 @@ fn scenario(scenario: Scenario, renaming: &Renaming) -> Scenario {
 /// What the report says of the run.
 fn told(stamped: Stamped, renaming: &Renaming) -> Stamped {
     let event = match stamped.event {
+        Event::Mutation { what, undo } => Event::Mutation { what: renaming.text(&what), undo: renaming.text(&undo) },
         Event::Verified { says } => Event::Verified { says: renaming.text(&says) },
         other => other,
     };

@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, net::Ipv4Addr};
 
 use diagnoser::Subject;
 
-use crate::replay::Files;
+use crate::{
+    replay::Files,
+    scenario::{PodSymptom, ProbeSymptom, Symptom},
+};
 
 /// What becomes of which name, address and port.
 #[derive(Clone, Debug, Default)]
@@ -52,6 +55,20 @@ impl Renaming {
     pub fn subject(&self, subject: &Subject) -> Subject {
         let namespace = subject.namespace.as_deref().map(|namespace| self.text(namespace));
         Subject { kind: subject.kind.clone(), namespace, name: self.text(&subject.name) }
+    }
+
+    /// What a user sees, under the other names.
+    pub fn symptom(&self, symptom: Symptom) -> Symptom {
+        match symptom {
+            Symptom::Probe(probe) => Symptom::Probe(ProbeSymptom {
+                url: self.text(&probe.url),
+                from: self.text(&probe.from),
+                text: probe.text.map(|text| self.text(&text)),
+                ..probe
+            }),
+            Symptom::Pod(pod) => Symptom::Pod(PodSymptom { workload: self.subject(&pod.workload), ..pod }),
+            other => other,
+        }
     }
 
     /// A text. A name ends where neither letter nor digit follows, so that `web` is renamed in `web-5d8f-x` and in

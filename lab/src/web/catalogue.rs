@@ -10,7 +10,7 @@ use axum::{
 use minijinja::{Value, context, value::Serde};
 use serde::{Deserialize, Serialize};
 
-use super::{App, Failure, Visitor, shelf::UNCLEAR};
+use super::{App, Failure, Visitor};
 use crate::train::{Ending, Lesson};
 
 /// How many dots the hardest one has.
@@ -39,13 +39,11 @@ pub(super) async fn page(
 ) -> Result<Html<String>, Failure> {
     let lessons = &app.shelf.course.lessons;
     let hardest = lessons.iter().map(|lesson| lesson.difficulty.total()).fold(1.0, f64::max);
-    let round = app.class().round.map(|round| round.number);
+    let round = app.class().round.map(|round| round.id.to_string());
     let named = !app.class().name(&visitor.id).is_empty();
-    // Where nobody can say what is wrong comes last: it is no first impression.
-    let (clear, unclear): (Vec<_>, Vec<_>) = app.shelf.lessons().partition(|(_, outside)| outside.symptom != UNCLEAR);
-    let shown: Vec<Value> = clear
-        .into_iter()
-        .chain(unclear)
+    let shown: Vec<Value> = app
+        .shelf
+        .lessons()
         .filter(|(lesson, outside)| asked.wants(lesson, &outside.symptom, hardest))
         .map(|(lesson, outside)| {
             let dots = dots(lesson, hardest);
@@ -116,11 +114,13 @@ fn dots(lesson: &Lesson, hardest: f64) -> usize {
     dots.clamp(1, DOTS)
 }
 
-/// How far a visitor has come with an incident, in a word.
+/// How far a visitor has come with an incident, in a word: the best of its variants.
 fn state(app: &App, visitor: &Visitor, number: usize) -> &'static str {
-    app.class().attempt(&visitor.id, number).map_or("", |attempt| match attempt.ending() {
-        Some(Ending::Found) => "exact",
-        Some(Ending::GaveUp) => "given up",
-        None => "begun",
-    })
+    let class = app.class();
+    let each = class.attempts(&visitor.id, number).map(|attempt| match attempt.ending() {
+        Some(Ending::Found) => (2, "exact"),
+        Some(Ending::GaveUp) => (1, "given up"),
+        None => (0, "begun"),
+    });
+    each.max().map_or("", |(_, word)| word)
 }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::Timestamp;
 
-use super::incident::Typed;
+use super::{id::Id, incident::Typed};
 use crate::train::{Attempt, Exercise, Look};
 
 /// So many participants are remembered at most, so that a stray program cannot fill the memory.
@@ -18,12 +18,12 @@ const NAME: usize = 40;
 pub(super) struct Person {
     /// As they call themselves; empty until they have said it.
     pub name: String,
-    /// Their attempts, by number of the incident.
-    pub attempts: BTreeMap<usize, Attempt>,
+    /// Their attempts, by incident.
+    pub attempts: BTreeMap<Id, Attempt>,
     /// The incident they did something at last.
-    pub at: Option<usize>,
-    /// What was last said of an answer of theirs, by number.
-    pub said: BTreeMap<usize, Said>,
+    pub at: Option<Id>,
+    /// What was last said of an answer of theirs, by incident.
+    pub said: BTreeMap<Id, Said>,
 }
 
 /// What was said of an answer.
@@ -38,8 +38,8 @@ pub(super) struct Said {
 /// An incident that the whole class is on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Round {
-    /// Its number.
-    pub number: usize,
+    /// Which.
+    pub id: Id,
     /// How many hints the facilitator has released.
     pub hints: usize,
 }
@@ -68,19 +68,25 @@ impl Class {
     }
 
     /// The attempt of a participant at an incident, if there is one.
-    pub fn attempt(&self, id: &str, number: usize) -> Option<&Attempt> {
-        self.people.get(id)?.attempts.get(&number)
+    pub fn attempt(&self, who: &str, id: Id) -> Option<&Attempt> {
+        self.people.get(who)?.attempts.get(&id)
+    }
+
+    /// The attempts of a participant at all variants of an incident.
+    pub fn attempts(&self, who: &str, number: usize) -> impl Iterator<Item = &Attempt> {
+        let own = self.people.get(who).into_iter().flat_map(|person| &person.attempts);
+        own.filter(move |(id, _)| id.number == number).map(|(_, attempt)| attempt)
     }
 
     /// How many hints of an incident a participant has: their own, or in class those that were released.
-    pub fn hints(&self, id: &str, number: usize) -> usize {
-        let released = self.round.filter(|round| round.number == number).map_or(0, |round| round.hints);
-        self.attempt(id, number).map_or(0, Attempt::hints).max(released)
+    pub fn hints(&self, who: &str, id: Id) -> usize {
+        let released = self.round.filter(|round| round.id == id).map_or(0, |round| round.hints);
+        self.attempt(who, id).map_or(0, Attempt::hints).max(released)
     }
 
     /// Whether an incident's hints are the facilitator's to give.
-    pub fn is_on(&self, number: usize) -> bool {
-        self.round.is_some_and(|round| round.number == number)
+    pub fn is_on(&self, id: Id) -> bool {
+        self.round.is_some_and(|round| round.id == id)
     }
 }
 
@@ -91,14 +97,15 @@ impl Person {
     }
 
     /// The attempt at an incident, begun now where it is new.
-    pub fn at(&mut self, number: usize, exercise: &Arc<Exercise>, now: Timestamp) -> &mut Attempt {
-        self.at = Some(number);
-        self.attempts.entry(number).or_insert_with(|| Attempt::begin(Arc::clone(exercise), now))
+    pub fn at(&mut self, exercise: &Arc<Exercise>, now: Timestamp) -> &mut Attempt {
+        let id = Id::of(exercise);
+        self.at = Some(id);
+        self.attempts.entry(id).or_insert_with(|| Attempt::begin(Arc::clone(exercise), now))
     }
 
     /// Notes that a page of the evidence was shown; the same page again is no further step.
-    pub fn looked(&mut self, number: usize, exercise: &Arc<Exercise>, look: Look, now: Timestamp) {
-        let attempt = self.at(number, exercise, now);
+    pub fn looked(&mut self, exercise: &Arc<Exercise>, look: Look, now: Timestamp) {
+        let attempt = self.at(exercise, now);
         if attempt.steps().iter().all(|step| step.says != look.asked) {
             attempt.look(look, now);
         }
@@ -124,10 +131,11 @@ mod tests {
 
     #[test]
     fn hints_of_a_round_are_everybody_s() {
-        let mut class = Class { round: Some(Round { number: 3, hints: 2 }), ..Class::default() };
-        assert_eq!((class.hints("a", 3), class.hints("a", 4)), (2, 0));
-        assert!(class.is_on(3) && !class.is_on(4));
+        let [third, variant] = [0, 1].map(|seed| Id { number: 3, seed });
+        let mut class = Class { round: Some(Round { id: third, hints: 2 }), ..Class::default() };
+        assert_eq!((class.hints("a", third), class.hints("a", variant)), (2, 0));
+        assert!(class.is_on(third) && !class.is_on(variant));
         class.round = None;
-        assert_eq!(class.hints("a", 3), 0);
+        assert_eq!(class.hints("a", third), 0);
     }
 }

@@ -11,9 +11,9 @@ use axum::{
 use minijinja::{Value, context};
 use serde::Deserialize;
 
-use super::{App, Failure, Visitor, incident::case, now, shelf::Case};
+use super::{App, Failure, Visitor, id::Id, incident::case, now, shelf::Case};
 use crate::{
-    drawing::reading::{Readings, anchor, href},
+    drawing::reading::{Origin, Readings, anchor, href},
     report::place,
     train::Look,
 };
@@ -31,12 +31,12 @@ pub(super) struct Wanted {
 pub(super) async fn index(
     State(app): State<Arc<App>>,
     Extension(visitor): Extension<Visitor>,
-    Path(number): Path<usize>,
+    Path(id): Path<Id>,
     Query(Wanted { q }): Query<Wanted>,
 ) -> Result<Html<String>, Failure> {
-    let case = case(&app, number).await?;
+    let case = case(&app, id).await?;
     let readings = Readings::new(&case.exercise.files);
-    let over = is_over(&app, &visitor, number);
+    let over = is_over(&app, &visitor, id);
     let q = q.trim();
     let (found, more) = find(&readings, q);
     if !q.is_empty() {
@@ -46,8 +46,8 @@ pub(super) async fn index(
         case.exercise.evidence.coverage.missed.iter().map(|miss| context! { what => &miss.what, why => &miss.why });
     let page = context! {
         site => app.site(&visitor, "incidents", ""),
-        base => format!("/incidents/{number}"),
-        number,
+        base => format!("/incidents/{id}"),
+        id => id.to_string(),
         q,
         found,
         more,
@@ -60,9 +60,9 @@ pub(super) async fn index(
 pub(super) async fn page(
     State(app): State<Arc<App>>,
     Extension(visitor): Extension<Visitor>,
-    Path((number, name)): Path<(usize, String)>,
+    Path((id, name)): Path<(Id, String)>,
 ) -> Result<Html<String>, Failure> {
-    let case = case(&app, number).await?;
+    let case = case(&app, id).await?;
     let readings = Readings::new(&case.exercise.files);
     let lines = readings.lines(&name).ok_or_else(|| Failure::missing("such evidence"))?;
     let title = name.split_once('/').map_or(name.as_str(), |(_, name)| name);
@@ -75,7 +75,7 @@ pub(super) async fn page(
             None => Look::file(title),
         },
     );
-    let decide: BTreeMap<String, String> = if is_over(&app, &visitor, number) {
+    let decide: BTreeMap<String, String> = if is_over(&app, &visitor, id) {
         deciding(&case, &readings).filter(|(page, _, _)| *page == name).map(|(_, path, says)| (path, says)).collect()
     } else {
         BTreeMap::new()
@@ -94,8 +94,8 @@ pub(super) async fn page(
     });
     let page = context! {
         site => app.site(&visitor, "incidents", ""),
-        base => format!("/incidents/{number}"),
-        number,
+        base => format!("/incidents/{id}"),
+        id => id.to_string(),
         name => title,
         lines => lines.collect::<Vec<_>>(),
         decides => decide.iter().map(|(path, says)| context! { anchor => anchor(path), says }).collect::<Vec<_>>(),
@@ -107,8 +107,8 @@ pub(super) async fn page(
 pub(super) fn shortcuts(case: &Case, readings: &Readings<'_>, over: bool) -> Vec<(String, Vec<Value>)> {
     let decide: Vec<String> = if over { deciding(case, readings).map(|(page, _, _)| page).collect() } else { vec![] };
     let item = |page: String, name: &str| context! { name, decides => decide.contains(&page), href => page };
-    let files = |wanted: fn(&str) -> bool| {
-        let files = readings.files().filter(|name| wanted(name));
+    let files = |wanted: fn(Origin) -> bool| {
+        let files = readings.files().filter(|name| wanted(Origin::of(name)));
         files.map(|name| item(format!("file/{name}"), name.trim_start_matches("logs/"))).collect::<Vec<_>>()
     };
     let mut decided: Vec<Value> = Vec::new();
@@ -120,9 +120,9 @@ pub(super) fn shortcuts(case: &Case, readings: &Readings<'_>, over: bool) -> Vec
     }
     vec![
         ("What decides".to_owned(), decided),
-        ("Requests and changes".to_owned(), files(|name| !name.contains('/') && name != "coverage.json")),
-        ("Logs".to_owned(), files(|name| name.starts_with("logs/"))),
-        ("What servers say".to_owned(), files(|name| name.starts_with("services/"))),
+        ("Requests and changes".to_owned(), files(|of| matches!(of, Origin::System(name) if name != "coverage.json"))),
+        ("Logs".to_owned(), files(|of| matches!(of, Origin::Log(_)))),
+        ("What servers say".to_owned(), files(|of| matches!(of, Origin::Server(..)))),
     ]
 }
 
@@ -131,14 +131,13 @@ fn groups(case: &Case, readings: &Readings<'_>, over: bool) -> Vec<Value> {
     let decide: Vec<String> = if over { deciding(case, readings).map(|(page, _, _)| page).collect() } else { vec![] };
     let mut groups: BTreeMap<(u8, String), Vec<(String, String)>> = BTreeMap::new();
     for name in readings.files() {
-        let mut parts = name.splitn(3, '/');
-        let (group, short) = match (parts.next(), parts.next(), parts.next()) {
-            (Some("hosts"), Some(host), Some(command)) => ((2, format!("Machine {host}")), command),
-            (Some("services"), Some(host), Some(file)) => ((3, format!("What servers on {host} say")), file),
-            (Some("logs"), Some(log), _) => ((1, "Logs".to_owned()), log),
-            _ => ((0, "Requests, attempts and changes".to_owned()), name),
+        let (group, short) = match Origin::of(name) {
+            Origin::System(file) => ((0, "Requests, attempts and changes".to_owned()), file),
+            Origin::Log(log) => ((1, "Logs".to_owned()), log),
+            Origin::Machine(host, command) => ((2, format!("Machine {host}")), command),
+            Origin::Server(host, server) => ((3, format!("What servers on {host} say")), server),
         };
-        groups.entry(group).or_default().push((format!("file/{name}"), short.trim_end_matches(".txt").to_owned()));
+        groups.entry(group).or_default().push((format!("file/{name}"), short.to_owned()));
     }
     for subject in readings.objects() {
         let group = match (&subject.namespace, subject.is("event")) {
@@ -189,15 +188,14 @@ fn find(readings: &Readings<'_>, q: &str) -> (Vec<Value>, bool) {
     (found, false)
 }
 
-fn is_over(app: &App, visitor: &Visitor, number: usize) -> bool {
-    app.class().attempt(&visitor.id, number).is_some_and(|attempt| attempt.ending().is_some())
+fn is_over(app: &App, visitor: &Visitor, id: Id) -> bool {
+    app.class().attempt(&visitor.id, id).is_some_and(|attempt| attempt.ending().is_some())
 }
 
 /// Keeps that someone looked at this.
 fn note(app: &App, visitor: &Visitor, case: &Case, look: Look) {
-    let number = case.exercise.lesson.number;
     if let Some(person) = app.class().person(&visitor.id) {
-        person.looked(number, &case.exercise, look, now());
+        person.looked(&case.exercise, look, now());
     }
     app.changed();
 }

@@ -11,7 +11,7 @@ use diagnoser::causes::references;
 use minijinja::{Value, context, value::Serde};
 use serde::{Deserialize, Serialize};
 
-use super::{App, Failure, Visitor, class::Said, evidence, now, shelf::Case};
+use super::{App, Failure, Visitor, class::Said, evidence, id::Id, now, shelf::Case};
 use crate::{
     drawing::reading::Readings,
     pages::view,
@@ -29,12 +29,12 @@ pub(super) struct Typed {
     subject2: String,
 }
 
-/// The incident of a number, with its recording.
-pub(super) async fn case(app: &Arc<App>, number: usize) -> Result<Arc<Case>, Failure> {
+/// A variant of an incident, with its recording.
+pub(super) async fn case(app: &Arc<App>, id: Id) -> Result<Arc<Case>, Failure> {
     let app = Arc::clone(app);
     tokio::task::spawn_blocking(move || {
-        let lesson = app.shelf.lesson(number).ok_or_else(|| Failure::missing("such incident"))?;
-        Ok(app.shelf.case(lesson)?)
+        let lesson = app.shelf.lesson(id.number).ok_or_else(|| Failure::missing("such incident"))?;
+        Ok(app.shelf.case(lesson, id.seed)?)
     })
     .await?
 }
@@ -42,18 +42,18 @@ pub(super) async fn case(app: &Arc<App>, number: usize) -> Result<Arc<Case>, Fai
 pub(super) async fn page(
     State(app): State<Arc<App>>,
     Extension(visitor): Extension<Visitor>,
-    Path(number): Path<usize>,
+    Path(id): Path<Id>,
 ) -> Result<Html<String>, Failure> {
-    let case = case(&app, number).await?;
+    let case = case(&app, id).await?;
     let exercise = &case.exercise;
     let (debrief, said, hints, class_hints) = {
         let mut class = app.class();
-        let hints = class.hints(&visitor.id, number);
-        let class_hints = class.is_on(number);
+        let hints = class.hints(&visitor.id, id);
+        let class_hints = class.is_on(id);
         match class.person(&visitor.id) {
             Some(person) => {
-                let attempt = person.at(number, exercise, now());
-                (attempt.debrief(), person.said.get(&number).cloned().unwrap_or_default(), hints, class_hints)
+                let attempt = person.at(exercise, now());
+                (attempt.debrief(), person.said.get(&id).cloned().unwrap_or_default(), hints, class_hints)
             }
             None => (None, Said::default(), hints, class_hints),
         }
@@ -63,12 +63,14 @@ pub(super) async fn page(
     let over = debrief.is_some();
     let page = context! {
         site => app.site(&visitor, "incidents", "/class/events"),
-        base => format!("/incidents/{number}"),
-        since => brief.since.map(view::clock),
+        base => format!("/incidents/{id}"),
+        other => id.other().to_string(),
+        called => brief.called.map(view::clock),
         brief => Serde(&brief),
-        made_with => case.recording.made_with(),
+        made_with => &exercise.made_with,
         picture => view::picture(&case.drawing, over.then_some(&exercise.diagnosis.path[..])),
         traffic => view::traffic(&case.drawing),
+        measured => view::measured(&case.drawing),
         timeline => view::timeline(&case.drawing, &readings),
         hints => exercise.scenario.hints.iter().take(hints).map(Value::from).collect::<Vec<_>>(),
         class_hints,
@@ -118,8 +120,8 @@ fn told(case: &Case, debrief: &Debrief, readings: &Readings<'_>) -> Value {
         },
         roots => view::roots(&exercise.diagnosis, readings, &Places::new(&exercise.files, None)),
         steps => view::steps(&exercise.diagnosis),
-        verified => view::verified(&case.recording.history),
-        injected => view::injected(&case.recording.history),
+        verified => view::verified(&exercise.history),
+        injected => view::injected(&exercise.history),
     }
 }
 
@@ -143,7 +145,7 @@ fn subjects(case: &Case, readings: &Readings<'_>) -> Vec<String> {
 pub(super) async fn answer(
     State(app): State<Arc<App>>,
     Extension(visitor): Extension<Visitor>,
-    Path(number): Path<usize>,
+    Path(id): Path<Id>,
     Form(typed): Form<Typed>,
 ) -> Result<Redirect, Failure> {
     let text = [(&typed.cause, &typed.subject), (&typed.cause2, &typed.subject2)]
@@ -152,7 +154,7 @@ pub(super) async fn answer(
         .map(|(cause, subject)| if subject.trim().is_empty() { cause.clone() } else { format!("{cause}, {subject}") })
         .collect::<Vec<_>>()
         .join("; ");
-    act(&app, &visitor, number, |attempt| match attempt.answer(&text, now()) {
+    act(&app, &visitor, id, |attempt| match attempt.answer(&text, now()) {
         Ok(judgement) => {
             let mut says: Vec<&str> = judgement.remarks.iter().map(|remark| remark.says.as_str()).collect();
             says.extend(judgement.incomplete.then_some("There is more to it."));
@@ -166,12 +168,12 @@ pub(super) async fn answer(
 pub(super) async fn hint(
     State(app): State<Arc<App>>,
     Extension(visitor): Extension<Visitor>,
-    Path(number): Path<usize>,
+    Path(id): Path<Id>,
 ) -> Result<Redirect, Failure> {
-    if app.class().is_on(number) {
+    if app.class().is_on(id) {
         return Err(Failure::forbidden("In class the facilitator releases the hints."));
     }
-    act(&app, &visitor, number, |attempt| {
+    act(&app, &visitor, id, |attempt| {
         attempt.hint(now());
         Said::default()
     })
@@ -181,9 +183,9 @@ pub(super) async fn hint(
 pub(super) async fn give_up(
     State(app): State<Arc<App>>,
     Extension(visitor): Extension<Visitor>,
-    Path(number): Path<usize>,
+    Path(id): Path<Id>,
 ) -> Result<Redirect, Failure> {
-    act(&app, &visitor, number, |attempt| {
+    act(&app, &visitor, id, |attempt| {
         attempt.give_up(now());
         Said::default()
     })
@@ -194,19 +196,19 @@ pub(super) async fn give_up(
 async fn act(
     app: &Arc<App>,
     visitor: &Visitor,
-    number: usize,
+    id: Id,
     work: impl FnOnce(&mut Attempt) -> Said,
 ) -> Result<Redirect, Failure> {
-    let case = case(app, number).await?;
+    let case = case(app, id).await?;
     let record = {
         let mut class = app.class();
         let person = class.person(&visitor.id).ok_or_else(|| Failure::forbidden("The class is full."))?;
-        let attempt = person.at(number, &case.exercise, now());
+        let attempt = person.at(&case.exercise, now());
         let open = attempt.ending().is_none();
         let said = work(attempt);
         // Who says no name is who uses this machine, and keeps their progress; of a class nothing is kept.
         let record = attempt.record().filter(|_| open && person.name.is_empty());
-        person.said.insert(number, said);
+        person.said.insert(id, said);
         record
     };
     if let Some(record) = record {
@@ -214,5 +216,5 @@ async fn act(
         kept.unwrap_or_else(|error| tracing::warn!("{error}"));
     }
     app.changed();
-    Ok(Redirect::to(&format!("/incidents/{number}#answer")))
+    Ok(Redirect::to(&format!("/incidents/{id}#answer")))
 }

@@ -15,6 +15,7 @@ use serde::Deserialize;
 use super::{
     App, Failure, Visitor,
     class::{Person, Round},
+    id::Id,
     incident::case,
     visitor,
 };
@@ -38,6 +39,8 @@ pub(super) struct Key {
 #[derive(Debug, Deserialize)]
 pub(super) struct Chosen {
     number: String,
+    #[serde(default)]
+    variant: String,
 }
 
 pub(super) async fn page(
@@ -53,7 +56,7 @@ pub(super) async fn page(
     only(&visitor)?;
     let round = app.class().round;
     let truth = match round {
-        Some(round) => truth(&app, round.number).await?,
+        Some(round) => truth(&app, round.id).await?,
         None => Value::UNDEFINED,
     };
     let people: Vec<Value> = app.class().people.values().map(person).collect();
@@ -63,7 +66,9 @@ pub(super) async fn page(
         site => app.site(&visitor, "lead", "/class/events"),
         address => &app.address,
         lessons => lessons.collect::<Vec<_>>(),
-        round => round.map(|round| round.number),
+        round => round.map(|round| round.id.to_string()),
+        number => round.map(|round| round.id.number),
+        variant => round.map_or(0, |round| round.id.seed),
         released => round.map_or(0, |round| round.hints),
         truth,
         people,
@@ -71,8 +76,8 @@ pub(super) async fn page(
     Ok(Html(app.pages.render("lead.html", page)?).into_response())
 }
 
-async fn truth(app: &Arc<App>, number: usize) -> Result<Value, Failure> {
-    let case = case(app, number).await?;
+async fn truth(app: &Arc<App>, id: Id) -> Result<Value, Failure> {
+    let case = case(app, id).await?;
     let exercise = &case.exercise;
     let readings = Readings::new(&exercise.files);
     Ok(context! {
@@ -86,13 +91,13 @@ async fn truth(app: &Arc<App>, number: usize) -> Result<Value, Failure> {
 
 /// A participant's line.
 fn person(person: &Person) -> Value {
-    let attempt = person.at.and_then(|number| person.attempts.get(&number));
+    let attempt = person.at.and_then(|id| person.attempts.get(&id));
     let steps = attempt.into_iter().flat_map(|attempt| attempt.steps().iter().rev().take(STEPS)).map(|step| {
         context! { at => format!("{}:{:02}", step.seconds / 60, step.seconds % 60), says => &step.says }
     });
     context! {
         name => if person.name.is_empty() { "somebody" } else { &person.name },
-        number => person.at,
+        incident => person.at.map(|id| id.to_string()),
         state => attempt.map_or("", |attempt| match attempt.ending() {
             Some(Ending::Found) => "exact",
             Some(Ending::GaveUp) => "given up",
@@ -107,17 +112,18 @@ fn person(person: &Person) -> Value {
 pub(super) async fn round(
     State(app): State<Arc<App>>,
     Extension(visitor): Extension<Visitor>,
-    Form(Chosen { number }): Form<Chosen>,
+    Form(Chosen { number, variant }): Form<Chosen>,
 ) -> Result<Redirect, Failure> {
     only(&visitor)?;
-    let number = match number.as_str() {
-        "" => None,
-        text => {
-            let known = text.parse().ok().filter(|number| app.shelf.lesson(*number).is_some());
-            Some(known.ok_or_else(|| Failure::missing("such incident"))?)
-        }
+    let id = match (number.as_str(), variant.trim()) {
+        ("", _) => None,
+        (number, "" | "0") => Some(number.to_owned()),
+        (number, variant) => Some(format!("{number}.{variant}")),
     };
-    app.class().round = number.map(|number| Round { number, hints: 0 });
+    let known = |id: &Id| app.shelf.lesson(id.number).is_some();
+    let round =
+        id.map(|id| id.parse().ok().filter(known).ok_or_else(|| Failure::missing("such incident"))).transpose()?;
+    app.class().round = round.map(|id| Round { id, hints: 0 });
     app.changed();
     Ok(Redirect::to("/lead"))
 }

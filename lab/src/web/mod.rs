@@ -1,8 +1,8 @@
 //! The page: `lab serve --web`. Incidents to work on, their evidence, answers and debriefs; a class with a facilitator; the score
 //! board; a live run as it happens. Pages are whole without JavaScript; a small script saves reloading.
 //!
-//! Reading order: [`guard`] (who may ask), [`visitor`] (who asks), [`shelf`] (what there is), [`class`] (what everyone did),
-//! then the pages, one file each. What may not enter: the truth on a page of someone who has not answered; only the pages of an
+//! Reading order: [`guard`] (who may ask), [`visitor`] (who asks), [`id`] and [`shelf`] (what there is), [`class`] (what
+//! everyone did), then the pages, one file each. What may not enter: the truth on a page of someone who has not answered; only the pages of an
 //! attempt that is over and of the facilitator take it from the exercise.
 
 mod assets;
@@ -12,6 +12,7 @@ mod class;
 mod evidence;
 mod failure;
 mod guard;
+mod id;
 mod incident;
 mod lead;
 mod live;
@@ -125,12 +126,12 @@ fn routes(app: Arc<App>) -> Router {
     Router::new()
         .route("/", get(catalogue::page))
         .route("/join", post(catalogue::join))
-        .route("/incidents/{number}", get(incident::page))
-        .route("/incidents/{number}/answer", post(incident::answer))
-        .route("/incidents/{number}/hint", post(incident::hint))
-        .route("/incidents/{number}/give-up", post(incident::give_up))
-        .route("/incidents/{number}/evidence", get(evidence::index))
-        .route("/incidents/{number}/evidence/{*page}", get(evidence::page))
+        .route("/incidents/{id}", get(incident::page))
+        .route("/incidents/{id}/answer", post(incident::answer))
+        .route("/incidents/{id}/hint", post(incident::hint))
+        .route("/incidents/{id}/give-up", post(incident::give_up))
+        .route("/incidents/{id}/evidence", get(evidence::index))
+        .route("/incidents/{id}/evidence/{*page}", get(evidence::page))
         .route("/lead", get(lead::page))
         .route("/lead/round", post(lead::round))
         .route("/lead/hint", post(lead::hint))

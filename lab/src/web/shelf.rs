@@ -5,17 +5,17 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use super::id::Id;
 use crate::{
     LabError, cluster,
     drawing::Drawing,
-    recording::Recording,
     root::Root,
-    scenario::{self, Scenario},
+    scenario,
     train::{Course, Exercise, Lesson},
 };
 
-/// The symptom of an incident where nobody can say what is wrong.
-pub(super) const UNCLEAR: &str = "unclear";
+/// More are not kept open: what is opened again is the same.
+const MOST_OPEN: usize = 300;
 
 /// Every incident, by number.
 pub(super) struct Shelf {
@@ -23,7 +23,7 @@ pub(super) struct Shelf {
     /// In order of difficulty.
     pub course: Course,
     outside: BTreeMap<String, Outside>,
-    open: Mutex<BTreeMap<usize, Arc<Case>>>,
+    open: Mutex<BTreeMap<Id, Arc<Case>>>,
 }
 
 /// What is known of an incident from outside.
@@ -36,10 +36,8 @@ pub(super) struct Outside {
 
 /// One incident with all that is drawn of it. What may be shown of it before the answer is the caller's care.
 pub(super) struct Case {
-    /// Evidence, diagnosis, truth.
+    /// Evidence, diagnosis, history, truth.
     pub exercise: Arc<Exercise>,
-    /// What happened in the run, and what it was made with.
-    pub recording: Recording,
     /// What is drawn.
     pub drawing: Drawing,
 }
@@ -53,12 +51,14 @@ impl Shelf {
         let scenarios = scenario::list(&root)?;
         let titles: BTreeMap<String, String> =
             cluster::worlds(&root)?.into_iter().map(|world| (world.name, world.title)).collect();
-        let seen = |scenario: &Scenario| Outside {
-            symptom: scenario.symptom.family().unwrap_or_else(|| UNCLEAR.to_owned()),
-            system: titles.get(&scenario.world).cloned().unwrap_or_default(),
+        let course = Course::of(&scenarios);
+        let seen = |lesson: &Lesson| {
+            let scenario = scenarios.iter().find(|scenario| scenario.name == lesson.name)?;
+            let symptom = lesson.complaint.family().unwrap_or_default();
+            Some(Outside { symptom, system: titles.get(&scenario.world).cloned().unwrap_or_default() })
         };
-        let outside = scenarios.iter().map(|scenario| (scenario.name.clone(), seen(scenario))).collect();
-        Ok(Self { root, course: Course::of(&scenarios), outside, open: Mutex::default() })
+        let outside = course.lessons.iter().filter_map(|lesson| Some((lesson.name.clone(), seen(lesson)?))).collect();
+        Ok(Self { root, course, outside, open: Mutex::default() })
     }
 
     /// Every lesson with what is known of it from outside.
@@ -71,22 +71,26 @@ impl Shelf {
         self.course.lessons.iter().find(|lesson| lesson.number == number)
     }
 
-    /// An incident, opened the first time it is asked for. Takes part of a second then; not for an async thread.
+    /// A variant of an incident, opened the first time it is asked for. Takes part of a second then; not for an async thread.
     ///
     /// # Errors
     /// When it has no recording, or one that does not parse.
-    pub fn case(&self, lesson: &Lesson) -> Result<Arc<Case>, LabError> {
-        if let Some(case) = self.open().get(&lesson.number) {
+    pub fn case(&self, lesson: &Lesson, seed: u64) -> Result<Arc<Case>, LabError> {
+        let id = Id { number: lesson.number, seed };
+        if let Some(case) = self.open().get(&id) {
             return Ok(Arc::clone(case));
         }
-        let exercise = Exercise::load(&self.root, &self.course, &lesson.name, 0)?;
-        let recording = Recording::of(&self.root, &lesson.name)?;
+        let exercise = Exercise::load(&self.root, &self.course, &lesson.name, seed)?;
         let drawing = Drawing::of(&exercise.evidence, &exercise.diagnosis);
-        let case = Arc::new(Case { exercise: Arc::new(exercise), recording, drawing });
-        Ok(Arc::clone(self.open().entry(lesson.number).or_insert(case)))
+        let case = Arc::new(Case { exercise: Arc::new(exercise), drawing });
+        let mut open = self.open();
+        if open.len() >= MOST_OPEN {
+            open.pop_last();
+        }
+        Ok(Arc::clone(open.entry(id).or_insert(case)))
     }
 
-    fn open(&self) -> MutexGuard<'_, BTreeMap<usize, Arc<Case>>> {
+    fn open(&self) -> MutexGuard<'_, BTreeMap<Id, Arc<Case>>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
