@@ -53,7 +53,7 @@ impl Live {
 fn look(host: &str, command: &[String]) -> Look {
     let words: Vec<&str> = command.iter().map(String::as_str).filter(|word| !word.starts_with('-')).collect();
     let reading = match words[..] {
-        ["cat", file, ..] => file.trim_start_matches("/etc/").to_owned(),
+        ["cat", file, ..] => file.trim_start_matches("/etc/").trim_end_matches(".conf").to_owned(),
         ["journalctl", ..] => "journal".to_owned(),
         _ => words.iter().take(2).copied().collect::<Vec<_>>().join("-"),
     };
