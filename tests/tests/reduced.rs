@@ -12,7 +12,7 @@ use lab::{
     score::{Outcome, score},
 };
 use lab_tests::{
-    metamorphosis::{Files, renaming, without_fields, without_files, without_kind},
+    metamorphosis::{Files, without_fields, without_files, without_kind},
     recorded, root,
 };
 
@@ -106,7 +106,7 @@ fn without_events() {
 
 #[test]
 fn objects_only() {
-    check(15, |files| only(files, &["objects.json", "coverage.json"]));
+    check(12, |files| only(files, &["objects.json", "coverage.json"]));
 }
 
 #[test]
@@ -116,7 +116,7 @@ fn objects_events_and_logs() {
 
 #[test]
 fn objects_and_thinned_logs() {
-    check(15, |files| thinned(&only(files, &["objects.json", "coverage.json", "logs/"])));
+    check(14, |files| thinned(&only(files, &["objects.json", "coverage.json", "logs/"])));
 }
 
 #[test]
@@ -134,15 +134,14 @@ fn conditions_without_words() {
     check(80, |files| without_fields(files, &["message", "reason", "lastTransitionTime"], "conditions"));
 }
 
-/// What `kubectl describe` does not print of a pod, and nothing but objects besides.
+/// What `kubectl describe` does not print of a pod, and nothing but objects and logs besides.
 #[test]
-fn statuses_as_described_under_other_names() {
+fn statuses_as_described() {
     check(10, |files| {
         let files = only(files, &["objects.json", "coverage.json", "logs/"]);
         let files = without_fields(&files, &["message", "reason", "lastTransitionTime", "lastProbeTime"], "conditions");
         let files = without_fields(&files, &["creationTimestamp", "uid", "resourceVersion", "generation"], "metadata");
         let files = without_fields(&files, &["message"], "waiting");
-        let files = kinds(&files, &["ReplicaSet", "EndpointSlice", "ControllerRevision"]);
-        renaming(&files).files(&files)
+        kinds(&files, &["ReplicaSet", "EndpointSlice", "ControllerRevision"])
     });
 }

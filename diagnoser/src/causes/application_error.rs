@@ -125,6 +125,11 @@ fn one(model: &Model<'_>, symptom: &Symptom, origin: &Origin, workload: &Subject
     {
         return State::excluded("it has no space to write to", vec![complaint]);
     }
+    // What its log complains of is not in the records of its requests.
+    if origin.pods.iter().all(|pod| model.evidence.logs.of(pod).is_empty()) {
+        let pods = origin.pods.iter().filter_map(|pod| model.object(pod));
+        return State::Undecided(pods.map(containers::lack_log).collect());
+    }
     if let Some(lacks) = hidden_upstream(model, origin).or_else(|| unseen_siblings(model, origin, workload)) {
         return State::Undecided(lacks);
     }

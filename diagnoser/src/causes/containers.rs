@@ -11,7 +11,6 @@ use crate::{
     model::{Model, has_just_restarted, is_down, is_restarting},
     propagation::Mode,
     subject::Subject,
-    symptoms::why_given_up,
 };
 
 /// The last time a container ended.
@@ -76,16 +75,10 @@ pub(super) fn ends<'e>(model: &Model<'_>, pod: &'e Object) -> Vec<Ended<'e>> {
     found
 }
 
-/// Pods that are down or restart again and again, and those of Jobs that were given up, by workload.
+/// Pods that are down or restart again and again, by workload.
 pub(super) fn troubled<'e>(model: &Model<'e>) -> BTreeMap<Subject, Vec<&'e Object>> {
-    let given_up = |pod: &Object| {
-        let job = pod.controller().filter(|(kind, _)| pod.text("/status/phase") == Some("Failed") && *kind == "Job");
-        let job = job.and_then(|(kind, name)| model.object(&Subject::namespaced(kind, pod.namespace(), name)));
-        job.and_then(why_given_up).is_some()
-    };
-    let is_troubled = |pod: &&Object| is_down(pod) || is_restarting(pod, model.now) || given_up(pod);
     let mut found: BTreeMap<Subject, Vec<&Object>> = BTreeMap::new();
-    for pod in model.evidence.objects.of_kind("pod").filter(is_troubled) {
+    for pod in model.evidence.objects.of_kind("pod").filter(|pod| is_down(pod) || is_restarting(pod, model.now)) {
         found.entry(model.workload_of(pod.subject())).or_default().push(pod);
     }
     found

@@ -20,13 +20,13 @@
 //! kubernetes.io, Taints and Tolerations; Safely Drain a Node.
 
 use super::{
-    Case, Cause, Finding, rollout,
+    Case, Cause, Finding, Lack, rollout,
     scheduling::{self, CORDON, Fit, Placement, Stage, is_of_the_control_plane},
     stuck::{self, Look, put_back},
 };
 use crate::{
     diagnosis::{Change, Fix},
-    evidence::Object,
+    evidence::{Fact, Object},
     model::Model,
     subject::Subject,
 };
@@ -66,6 +66,10 @@ fn look(model: &Model<'_>, pod: &Object) -> Option<Look> {
             let (Stage::Taints, Some(first)) = (placement.stage, barred.first()) else {
                 return Some(Look::No("no taint alone keeps it from a node".to_owned(), placement.readings()));
             };
+            let owner = model.workload_of(pod.subject());
+            if let ([_], Some(lack)) = (&barred[..], unknown_wishes(model, &owner, &placement)) {
+                return Some(Look::Unclear(vec![lack]));
+            }
             let keys: Vec<&str> = first.taints.iter().map(|(_, key)| key.as_str()).collect();
             let mut evidence = vec![
                 first.node.cite("/spec/taints", format!("{} is tainted: {}", first.node.subject(), keys.join(", "))),
@@ -81,6 +85,17 @@ fn look(model: &Model<'_>, pod: &Object) -> Option<Look> {
 fn tolerated_before(model: &Model<'_>, owner: &Subject) -> bool {
     rollout::previous(model, owner)
         .is_some_and(|earlier| earlier.changed().iter().any(|field| field.starts_with("/spec/tolerations")))
+}
+
+/// The templates before, where it hangs on them whether a wish or a node has changed, and they were not collected.
+fn unknown_wishes(model: &Model<'_>, owner: &Subject, placement: &Placement<'_>) -> Option<Lack> {
+    let resource = match owner.kind.as_str() {
+        "deployment" => ("replicaset", "replicasets"),
+        "daemonset" | "statefulset" => ("controllerrevision", "controllerrevisions"),
+        _ => return None,
+    };
+    let Fact::Missed(why) = model.evidence.listed(resource.0, resource.1) else { return None };
+    has_elsewhere(model, owner, placement).then(|| Lack::objects(resource.1, Some(owner.namespace()), why))
 }
 
 /// Whether nodes are open that would take a pod did it not ask for others: then its wish meets nodes that are closed to it, and
@@ -175,6 +190,9 @@ mod tests {
     #[test]
     fn holds_in_the_workload_where_it_asks_for_the_closed_node_and_others_are_open() {
         check(&format!("{WORLD}\nset node/n2  spec.taints=null\n{TAINT}\n=> node-taint-not-tolerated deployment/a/s"));
+        check(&format!(
+            "{WORLD}\nset node/n2  spec.taints=null\n{TAINT}\nmissed replicasets forbidden\n=> unknown lacks replicasets of namespace a"
+        ));
         // It asked for it before as well, and was given it.
         let before = "earlier deployment/a/s 1  spec.containers[0].image=x:1";
         check(&format!(

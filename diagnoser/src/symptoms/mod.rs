@@ -3,7 +3,6 @@
 mod alone;
 mod asked;
 mod events;
-mod jobs;
 mod late;
 mod makers;
 mod nodes;
@@ -25,7 +24,6 @@ use crate::{
 pub(crate) use alone::{failed_units, used_up_file_system};
 pub use asked::Asked;
 pub(crate) use events::events_of;
-pub(crate) use jobs::why_given_up;
 pub(crate) use makers::{Lacking, lacking, pods_of};
 pub(crate) use nodes::{is_control_plane, missed_units, readiness, runtime_unit, unit_of};
 pub(crate) use objects::event_time;
@@ -66,7 +64,7 @@ pub enum Observation {
 /// One thing that is wrong.
 #[derive(Clone, Debug)]
 pub struct Symptom {
-    /// `probe-1`, `requests-1`, `slow-1`, `down-1`, `no-endpoints-1`, `node-1`, `unit-1`, `full-1`, `killed-1`, `told-1`, `late-1`, `alert-1`, `failed-1`.
+    /// `probe-1`, `requests-1`, `slow-1`, `down-1`, `no-endpoints-1`, `node-1`, `unit-1`, `full-1`, `killed-1`, `told-1`, `late-1`, `alert-1`.
     pub id: String,
     /// What suffers: the name or Service that was asked, the pod.
     pub subject: Subject,
@@ -126,9 +124,6 @@ pub fn symptoms(model: &Model<'_>) -> Vec<Symptom> {
     if all.is_empty() {
         all = late::raised(model);
         all.extend(told::in_vain(model));
-    }
-    if all.is_empty() {
-        all = jobs::given_up(model);
     }
     all
 }
