@@ -38,6 +38,18 @@ if (follow) {
   });
 }
 
+// While one aims at an incident the server opens it, so that it is there when it is asked for.
+const opened = new Set();
+for (const aim of ["pointerover", "focusin"]) {
+  document.addEventListener(aim, (event) => {
+    const incident = event.target.closest?.("a")?.pathname?.match(/^\/incidents\/[0-9.]+$/)?.[0];
+    if (incident && !opened.has(incident)) {
+      opened.add(incident);
+      fetch(incident + "/open").catch(() => opened.delete(incident));
+    }
+  });
+}
+
 // A filter takes effect as soon as it is chosen.
 for (const form of document.querySelectorAll("form[data-auto]")) {
   form.addEventListener("change", () => form.requestSubmit());

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::{
     Extension, Form,
     extract::{Path, State},
+    http::StatusCode,
     response::{Html, Redirect},
 };
 use diagnoser::causes::references;
@@ -84,6 +85,11 @@ pub(super) async fn page(
         ..debrief.map_or_else(|| context! { debrief => () }, |debrief| told(&case, &debrief, &readings)),
     };
     Ok(Html(app.pages.render("incident.html", page)?))
+}
+
+/// Opens an incident ahead, for whoever is about to ask for it; that begins no attempt.
+pub(super) async fn open(State(app): State<Arc<App>>, Path(id): Path<Id>) -> Result<StatusCode, Failure> {
+    case(&app, id).await.map(|_| StatusCode::NO_CONTENT)
 }
 
 /// Everything that is told once an attempt is over.

@@ -123,6 +123,10 @@ pub(super) async fn round(
     let known = |id: &Id| app.shelf.lesson(id.number).is_some();
     let round =
         id.map(|id| id.parse().ok().filter(known).ok_or_else(|| Failure::missing("such incident"))).transpose()?;
+    if let Some(id) = round {
+        // Before the class comes for it.
+        case(&app, id).await?;
+    }
     app.class().round = round.map(|id| Round { id, hints: 0 });
     app.changed();
     Ok(Redirect::to("/lead"))

@@ -127,6 +127,7 @@ fn routes(app: Arc<App>) -> Router {
         .route("/", get(catalogue::page))
         .route("/join", post(catalogue::join))
         .route("/incidents/{id}", get(incident::page))
+        .route("/incidents/{id}/open", get(incident::open))
         .route("/incidents/{id}/answer", post(incident::answer))
         .route("/incidents/{id}/hint", post(incident::hint))
         .route("/incidents/{id}/give-up", post(incident::give_up))

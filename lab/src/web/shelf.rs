@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use super::id::Id;
@@ -17,13 +17,16 @@ use crate::{
 /// More are not kept open: what is opened again is the same.
 const MOST_OPEN: usize = 300;
 
+/// An incident that is open, or about to be.
+type Slot = Mutex<Option<Arc<Case>>>;
+
 /// Every incident, by number.
 pub(super) struct Shelf {
     root: Root,
     /// In order of difficulty.
     pub course: Course,
     outside: BTreeMap<String, Outside>,
-    open: Mutex<BTreeMap<Id, Arc<Case>>>,
+    open: Mutex<BTreeMap<Id, Arc<Slot>>>,
 }
 
 /// What is known of an incident from outside.
@@ -76,21 +79,23 @@ impl Shelf {
     /// # Errors
     /// When it has no recording, or one that does not parse.
     pub fn case(&self, lesson: &Lesson, seed: u64) -> Result<Arc<Case>, LabError> {
-        let id = Id { number: lesson.number, seed };
-        if let Some(case) = self.open().get(&id) {
+        let slot = self.slot(Id { number: lesson.number, seed });
+        // Of a class that comes all at once the first opens it, and the others wait.
+        let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(case) = &*slot {
             return Ok(Arc::clone(case));
         }
         let exercise = Exercise::load(&self.root, &self.course, &lesson.name, seed)?;
         let drawing = Drawing::of(&exercise.evidence, &exercise.diagnosis);
         let case = Arc::new(Case { exercise: Arc::new(exercise), drawing });
-        let mut open = self.open();
-        if open.len() >= MOST_OPEN {
-            open.pop_last();
-        }
-        Ok(Arc::clone(open.entry(id).or_insert(case)))
+        Ok(Arc::clone(slot.insert(case)))
     }
 
-    fn open(&self) -> MutexGuard<'_, BTreeMap<Id, Arc<Case>>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    fn slot(&self, id: Id) -> Arc<Slot> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if open.len() >= MOST_OPEN && !open.contains_key(&id) {
+            open.pop_last();
+        }
+        Arc::clone(open.entry(id).or_default())
     }
 }
