@@ -38,6 +38,8 @@ impl Browser {
     /// # Panics
     /// When either is not installed (Debian: chromium and chromium-driver) or does not start.
     pub async fn start(profile: &Path) -> Self {
+        // Which TLS is built in depends on what is built beside this.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let child = Command::new("chromedriver").arg("--port=0").process_group(0).stdout(Stdio::piped()).spawn();
         let mut child = child.unwrap_or_else(|error| panic!("chromedriver (Debian: chromium-driver): {error}"));
         let lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
@@ -62,7 +64,6 @@ impl Browser {
     /// When it does not say.
     pub async fn log(&self, kind: &str) -> Vec<Value> {
         let address = format!("{}/session/{}/se/log", self.server, self.driver.session_id());
-        let _ = rustls::crypto::ring::default_provider().install_default();
         let asked = Client::builder().no_proxy().build().expect("a client").post(address).json(&json!({"type": kind}));
         let answer: Value = asked.send().await.expect("an answer").json().await.expect("JSON");
         answer["value"].as_array().cloned().unwrap_or_else(|| panic!("no log: {answer}"))

@@ -25,7 +25,7 @@ pub(super) async fn page(
     kept.reverse();
     kept.truncate(RUNS);
     let page = context! {
-        site => app.site(&visitor, "board", ""),
+        site => app.site(&visitor, "board", false),
         outcomes => Outcome::ALL[1..].iter().map(|outcome| outcome.id()).collect::<Vec<_>>(),
         runs => kept.iter().map(run).collect::<Vec<_>>(),
         matrix => kept.first().map(matrix),

@@ -62,7 +62,7 @@ pub(super) async fn page(
     let symptoms: BTreeSet<&str> = app.shelf.lessons().map(|(_, outside)| outside.symptom.as_str()).collect();
     let tags: BTreeSet<&str> = lessons.iter().flat_map(|lesson| &lesson.tags).map(String::as_str).collect();
     let page = context! {
-        site => app.site(&visitor, "incidents", "/class/events"),
+        site => app.site(&visitor, "incidents", true),
         asked => Serde(&asked),
         shown => shown.len(),
         all => lessons.len(),

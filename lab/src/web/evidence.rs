@@ -45,7 +45,7 @@ pub(super) async fn index(
     let missed =
         case.exercise.evidence.coverage.missed.iter().map(|miss| context! { what => &miss.what, why => &miss.why });
     let page = context! {
-        site => app.site(&visitor, "incidents", ""),
+        site => app.site(&visitor, "incidents", false),
         base => format!("/incidents/{id}"),
         id => id.to_string(),
         q,
@@ -93,7 +93,7 @@ pub(super) async fn page(
         }
     });
     let page = context! {
-        site => app.site(&visitor, "incidents", ""),
+        site => app.site(&visitor, "incidents", false),
         base => format!("/incidents/{id}"),
         id => id.to_string(),
         name => title,

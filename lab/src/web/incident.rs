@@ -63,7 +63,7 @@ pub(super) async fn page(
     let brief = exercise.brief();
     let over = debrief.is_some();
     let page = context! {
-        site => app.site(&visitor, "incidents", "/class/events"),
+        site => app.site(&visitor, "incidents", true),
         base => format!("/incidents/{id}"),
         other => id.other().to_string(),
         called => brief.called.map(view::clock),

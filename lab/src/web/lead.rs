@@ -63,7 +63,7 @@ pub(super) async fn page(
     let lessons =
         app.shelf.course.lessons.iter().map(|lesson| context! { number => lesson.number, name => &lesson.name });
     let page = context! {
-        site => app.site(&visitor, "lead", "/class/events"),
+        site => app.site(&visitor, "lead", true),
         address => &app.address,
         lessons => lessons.collect::<Vec<_>>(),
         round => round.map(|round| round.id.to_string()),

@@ -4,7 +4,7 @@ use std::{convert::Infallible, sync::Arc};
 
 use axum::{
     Extension,
-    extract::State,
+    extract::{Query, State},
     response::{
         Html,
         sse::{Event, KeepAlive, Sse},
@@ -12,6 +12,7 @@ use axum::{
 };
 use futures::{Stream, StreamExt, future::ready, stream};
 use minijinja::context;
+use serde::Deserialize;
 use serde_json::json;
 
 use super::{App, Failure, Visitor};
@@ -25,16 +26,29 @@ pub(super) async fn page(
     State(app): State<Arc<App>>,
     Extension(visitor): Extension<Visitor>,
 ) -> Result<Html<String>, Failure> {
-    Ok(Html(app.pages.render("live.html", context! { site => app.site(&visitor, "live", "") })?))
+    Ok(Html(app.pages.render("live.html", context! { site => app.site(&visitor, "live", false) })?))
 }
 
-/// `changed`, whenever anyone did something.
-pub(super) async fn class(State(app): State<Arc<App>>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+/// How much had happened when a page was made.
+#[derive(Debug, Deserialize)]
+pub(super) struct Seen {
+    seen: u64,
+}
+
+/// `changed`, whenever anyone did something that the page does not show yet.
+pub(super) async fn class(
+    State(app): State<Arc<App>>,
+    Query(Seen { seen }): Query<Seen>,
+) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     let mut changes = app.changes.subscribe();
-    changes.mark_unchanged();
+    if *changes.borrow_and_update() != seen {
+        changes.mark_changed();
+    }
     let stream = stream::unfold(changes, |mut changes| async {
         changes.changed().await.ok()?;
-        Some((Ok(Event::default().event("changed").data("")), changes))
+        // Browsers pass over an event without data.
+        let seen = changes.borrow().to_string();
+        Some((Ok(Event::default().event("changed").data(seen)), changes))
     });
     Sse::new(stream).keep_alive(KeepAlive::default())
 }

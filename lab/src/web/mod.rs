@@ -159,8 +159,9 @@ impl App {
         self.changes.send_modify(|count| *count += 1);
     }
 
-    /// What the frame of every page shows; `follow` is where its changes are told.
-    fn site(&self, visitor: &Visitor, here: &str, follow: &str) -> Value {
+    /// What the frame of every page shows; where it changes with what the class does, that is followed.
+    fn site(&self, visitor: &Visitor, here: &str, follows: bool) -> Value {
+        let follow = if follows { format!("/class/events?seen={}", visitor.seen) } else { String::new() };
         context! { here, follow, me => self.class().name(&visitor.id), lead => visitor.lead }
     }
 }

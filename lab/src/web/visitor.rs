@@ -22,6 +22,8 @@ pub(super) struct Visitor {
     pub id: String,
     /// Whether it has shown the facilitator's key.
     pub lead: bool,
+    /// How much had happened when it asked: whoever follows the page is told from there on.
+    pub seen: u64,
 }
 
 /// Tells every page who asks; a new visitor gets an id to keep.
@@ -31,6 +33,7 @@ pub(super) async fn recognise(State(app): State<Arc<App>>, mut request: Request<
     let visitor = Visitor {
         id: known.map_or_else(random, str::to_owned),
         lead: cookie(request.headers(), LEAD) == Some(&app.key),
+        seen: *app.changes.borrow(),
     };
     let id = visitor.id.clone();
     request.extensions_mut().insert(visitor);
