@@ -109,13 +109,16 @@ impl Exercise {
     }
 }
 
-/// A complaint in the names of the place where a recording was made: the one whose requests are in the evidence.
+/// Where the names stand that somebody asked for; a cluster's own settings tell of every place.
+const ASKED: [&str; 2] = ["probes.json", "traffic.jsonl"];
+
+/// A complaint in the names of the place where a recording was made.
 fn placed(complaint: &Symptom, recorded: &Recording, root: &Root) -> Result<Symptom, LabError> {
     let Symptom::Probe(probe) = complaint else { return Ok(complaint.clone()) };
     for place in (0..PLACES).map(Placement::number) {
         let url = World::load(root, &recorded.scenario.world, &place)?.moved(&probe.url);
         let host = url.split(['/', '@', ':', ',', '?']).find(|part| part.contains('.')).unwrap_or_default();
-        if recorded.evidence.values().any(|text| text.contains(host)) {
+        if ASKED.iter().filter_map(|file| recorded.evidence.get(*file)).any(|text| text.contains(host)) {
             return Ok(Symptom::Probe(ProbeSymptom { url, ..probe.clone() }));
         }
     }
