@@ -15,7 +15,12 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering},
 };
 
-use lab::{root::Root, scenario};
+use diagnoser::Subject;
+use lab::{
+    recording::Recording,
+    root::Root,
+    scenario::{self, Truth},
+};
 use serde_json::Value;
 
 /// The project this test belongs to.
@@ -47,6 +52,17 @@ pub fn kubectl() -> PathBuf {
         versions.map(|version| version.path().join("bin/kubectl")).find(|program| program.is_file())
     };
     std::env::var_os("LAB_KUBECTL").map(PathBuf::from).or_else(own).unwrap_or_else(|| "kubectl".into())
+}
+
+/// The object that the recording of a scenario is about; where its world was set up is different with every recording.
+///
+/// # Panics
+/// When it has no recording, or nothing is wrong in it.
+pub fn culprit(name: &str) -> Subject {
+    match Recording::of(&root(), name).expect("a recording").scenario.truth {
+        Truth::Roots(mut roots) => roots.swap_remove(0).subject,
+        Truth::Healthy => panic!("{name}: nothing is wrong"),
+    }
 }
 
 /// What the program answered.

@@ -12,7 +12,7 @@ use lab::{
 use lab_tests::{
     Folder,
     browser::Browser,
-    folder,
+    culprit, folder,
     page::{Page, Visitor},
     root,
 };
@@ -97,7 +97,7 @@ async fn from_the_catalogue_to_the_debrief() {
     click(&browser, "form[action$='/hint'] button").await;
     assert!(reads(&browser, "ol.hints").await.contains(&scenario.hints[0]));
     write(&browser, "[name=cause]", "process not listening").await;
-    write(&browser, "[name=subject]", "service/shop-c/web").await;
+    write(&browser, "[name=subject]", &culprit("port-mismatch").to_string()).await;
     click(&browser, "form[action$='/answer'] button").await;
     assert!(!reads(&browser, ".note.bad").await.is_empty());
     assert!(browser.driver.query(By::Css("svg .cross")).nowait().not_exists().await.expect("an answer"));
@@ -227,8 +227,9 @@ async fn a_class_is_followed_without_reloading() {
     ada.post("join", &[("name", "Ada")]).await;
     shown("//section[@id='participants']//td[text()='Ada']".to_owned()).await;
     ada.get(&at).await;
-    ada.post(&format!("{at}/answer"), &[("cause", "disk-full"), ("subject", "service/shop-c/web")]).await;
-    shown("//section[@id='participants']//div[contains(., 'answer disk-full, service/shop-c/web')]".to_owned()).await;
+    let subject = culprit("port-mismatch").to_string();
+    ada.post(&format!("{at}/answer"), &[("cause", "disk-full"), ("subject", &subject)]).await;
+    shown(format!("//section[@id='participants']//div[contains(., 'answer disk-full, {subject}')]")).await;
     assert_eq!(is_same().await, true);
 
     // A participant's page shows a hint when it is released, and keeps what is being typed.

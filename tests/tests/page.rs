@@ -3,7 +3,7 @@
 use futures::{StreamExt, stream};
 use lab::{recording::Recording, scenario, scenario::Truth, score::Outcome, suite_log, train::Course, variant};
 use lab_tests::{
-    Folder, folder,
+    Folder, culprit, folder,
     page::{Page, Visitor},
     root, run,
 };
@@ -106,6 +106,7 @@ async fn only_pages_of_this_server_are_answered() {
 
 #[tokio::test]
 async fn hints_answers_and_the_debrief() {
+    let subject = culprit("port-mismatch").to_string();
     let cache = Folder::new();
     let page = Page::serve(LAB, &folder(), cache.path());
     let visitor = Visitor::of(&page);
@@ -115,16 +116,15 @@ async fn hints_answers_and_the_debrief() {
     assert!(!before.contains(&scenario.hints[0]) && !before.contains("Debrief"));
     let (_, hinted) = visitor.post(&format!("{at}/hint"), &[]).await;
     assert!(hinted.contains(&scenario.hints[0]) && !hinted.contains(&scenario.hints[1]), "{hinted}");
-    let (_, wrong) = visitor
-        .post(&format!("{at}/answer"), &[("cause", "process-not-listening"), ("subject", "deployment/shop-c/web")])
-        .await;
+    let (_, wrong) =
+        visitor.post(&format!("{at}/answer"), &[("cause", "process-not-listening"), ("subject", &subject)]).await;
     assert!(wrong.contains("note bad") && !wrong.contains("Debrief"), "{wrong}");
-    let answer = [("cause", "service-port-mismatch"), ("subject", "service/shop-c/web")];
+    let answer = [("cause", "service-port-mismatch"), ("subject", subject.as_str())];
     let (_, right) = visitor.post(&format!("{at}/answer"), &answer).await;
     for told in ["Debrief", "Exact, in", "with 1 hint", &scenario.title, "class=\"cross\"", "What was done to it"] {
         assert!(right.contains(told), "`{told}` is not in {right}");
     }
-    let object = format!("{at}/evidence/object/service/shop-c/web");
+    let object = format!("{at}/evidence/object/{subject}");
     let (_, marked) = visitor.get(&object).await;
     assert!(marked.contains("id=\"-spec-ports-0-targetPort\" class=\"hit\""), "{marked}");
     let (_, others) = Visitor::of(&page).get(&object).await;
@@ -142,13 +142,15 @@ async fn a_variant_has_other_names_and_is_answered_by_them() {
     assert!(first.contains(&format!("href=\"/incidents/{number}.1\"")), "it leads to another variant: {first}");
     let (status, open) = visitor.get(&at).await;
     assert_eq!(status, StatusCode::OK);
-    assert!(open.contains("variant 3") && !open.contains("shop-c"), "{open}");
+    let recorded = culprit("port-mismatch").to_string().replace('/', "&#x2f;");
+    assert!(first.contains(&recorded));
+    assert!(open.contains("variant 3") && !open.contains(&recorded), "{open}");
     let truth = variant::of(Recording::of(&root(), "port-mismatch").expect("a recording"), 3).scenario.truth;
     let Truth::Roots(roots) = truth else { panic!("{truth}") };
     let subject = roots[0].subject.to_string();
     let answer = [("cause", "service-port-mismatch"), ("subject", subject.as_str())];
     let (_, told) = visitor.post(&format!("{at}/answer"), &answer).await;
-    assert!(told.contains("Exact, in") && !told.contains("shop-c"), "{told}");
+    assert!(told.contains("Exact, in") && !told.contains(&recorded), "{told}");
     let catalogue = visitor.get("").await.1;
     assert!(catalogue.contains("<span class=\"tag good\">exact</span>"), "any variant counts: {catalogue}");
 }
@@ -190,6 +192,7 @@ async fn the_board_shows_what_was_taken_for_what() {
 
 #[tokio::test]
 async fn a_class_is_led_and_its_participants_are_not_told() {
+    let subject = culprit("port-mismatch").to_string();
     let cache = Folder::new();
     let page = Page::serve(LAB, &folder(), cache.path());
     let (lead, ada) = (Visitor::of(&page), Visitor::of(&page));
@@ -199,7 +202,7 @@ async fn a_class_is_led_and_its_participants_are_not_told() {
     assert_eq!(ada.post("lead/round", &[("number", &number)]).await.0, StatusCode::FORBIDDEN);
     assert_eq!(lead.open(&page.lead).await.0, StatusCode::OK);
     let (_, led) = lead.post("lead/round", &[("number", &number)]).await;
-    assert!(led.contains("Ada") && led.contains("service&#x2f;shop-c&#x2f;web"), "{led}");
+    assert!(led.contains("Ada") && led.contains(&subject.replace('/', "&#x2f;")), "{led}");
 
     let at = format!("incidents/{number}");
     assert!(ada.get("").await.1.contains(&format!("The class is on <a href=\"/{at}\"")));
@@ -213,7 +216,7 @@ async fn a_class_is_led_and_its_participants_are_not_told() {
     assert!(!without_choices(&released).contains("service-port-mismatch"));
 
     ada.get(&format!("{at}/evidence/file/traffic.jsonl")).await;
-    let wrong = [("cause", "scaled-to-zero"), ("subject", "deployment/shop-c/web")];
+    let wrong = [("cause", "scaled-to-zero"), ("subject", subject.as_str())];
     ada.post(&format!("{at}/answer"), &wrong).await;
     let (_, seen) = lead.get("lead").await;
     assert!(seen.contains("show traffic.jsonl") && seen.contains("answer scaled-to-zero"), "{seen}");
