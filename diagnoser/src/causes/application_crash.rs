@@ -19,10 +19,10 @@
 
 use super::{
     Case, Cause, Finding, State, container_command_invalid, containers, containers::Ended, heap_limit_exceeded,
-    image_architecture_mismatch, lookups, rollout, space,
+    image_architecture_mismatch, rollout, space,
 };
 use crate::{
-    attempts::tells_of_expiry,
+    attempts,
     evidence::{Citation, LogFile, Object},
     model::Model,
     subject::Subject,
@@ -129,7 +129,7 @@ const OF_OTHERS: [&str; 16] = [
 
 fn blames_another(text: &str) -> bool {
     let lower = text.to_ascii_lowercase();
-    lookups::tells(text) || tells_of_expiry(text) || OF_OTHERS.iter().any(|words| lower.contains(words))
+    attempts::tells(text) || OF_OTHERS.iter().any(|words| lower.contains(words))
 }
 
 #[cfg(test)]

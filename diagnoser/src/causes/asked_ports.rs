@@ -35,7 +35,7 @@ pub(super) fn all<'e>(model: &Model<'e>) -> Vec<Asked<'e>> {
     let workloads: BTreeSet<Subject> = pods.collect();
     let mut found = Vec::new();
     for workload in workloads {
-        let Some(pod) = model.pods_of(&workload).next() else { continue };
+        let Some(pod) = model.typical_pod(&workload) else { continue };
         for place in places::of(model, pod) {
             let service = model.resolve(&place.host, Some(pod.namespace())).filter(|to| to.is("service"));
             let (Some(service), Some(port)) = (service.and_then(|to| model.object(&to)), place.port) else { continue };

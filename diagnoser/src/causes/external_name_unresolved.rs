@@ -53,11 +53,12 @@ fn examine(model: &Model<'_>, service: &Object, to: &str) -> Option<Finding> {
         target => target.host().is_some_and(|host| own(&host, "") || same(&host)),
     });
     let (mut not_found, mut found): (Vec<Citation>, Vec<Citation>) = (vec![], vec![]);
+    let mut in_vain = false;
     for (index, probe) in probes {
         match probe.outcome {
             Outcome::NameNotFound => not_found.push(probe.cite(index)),
             // Silence says nothing of the name; whatever else came was told by somebody who was found.
-            Outcome::Timeout | Outcome::Failed => {}
+            Outcome::Timeout | Outcome::Failed => in_vain = true,
             _ => found.push(probe.cite(index)),
         }
     }
@@ -80,7 +81,7 @@ fn examine(model: &Model<'_>, service: &Object, to: &str) -> Option<Finding> {
     } else if !not_found.is_empty() || telling.iter().any(|(_, cited)| says_no(&cited.says)) {
         let told = not_found.into_iter().chain(telling.iter().map(|(_, cited)| cited.clone()));
         State::holds(std::iter::once(cited).chain(told).take(4).collect(), fix(service, to))
-    } else if telling.is_empty() {
+    } else if telling.is_empty() && !in_vain {
         return None;
     } else {
         let why = "the name's servers may have been silent".to_owned();
@@ -91,7 +92,8 @@ fn examine(model: &Model<'_>, service: &Object, to: &str) -> Option<Finding> {
             request: None,
         }])
     };
-    let mut effects = vec![(service.subject().clone(), Mode::Unresolved)];
+    // Who tries a Service by a name that leads nowhere hears so, or waits.
+    let mut effects = [Mode::Unresolved, Mode::Silent].map(|mode| (service.subject().clone(), mode)).to_vec();
     for (pod, _) in telling {
         effects.push((pod.subject().clone(), Mode::Errors));
         effects.extend(is_down(pod).then(|| (pod.subject().clone(), Mode::Down)));
@@ -173,5 +175,7 @@ mod tests {
     fn unknown_where_nobody_answered() {
         let silent = "lookup db.a on 10.96.0.10:53: read udp: i/o timeout";
         check(&format!("{}=> unknown lacks a look-up of db.example.org", world("db.example.org", silent)));
+        let tried = "probe service/a/db:5432  failed in 1ms";
+        check(&format!("{}{tried}\n=> unknown lacks a look-up of db.example.org", world("db.example.org", "x")));
     }
 }

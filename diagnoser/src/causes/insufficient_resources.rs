@@ -19,8 +19,8 @@
 //! kubernetes.io, Resource Management for Pods and Containers, "My pods are pending with event message FailedScheduling".
 
 use super::{
-    Case, Cause, Finding,
-    preempted_by_priority::taken_by,
+    Case, Cause, Finding, Lack,
+    preempted_by_priority::{may_have_lost_its_place, taken_by},
     scheduling::{self, Placement, Stage},
     stuck::{self, Look, put_back},
 };
@@ -56,6 +56,10 @@ fn look(model: &Model<'_>, pod: &Object) -> Option<Look> {
     }
     Some(match scheduling::place(model, pod)? {
         Err(lacks) => Look::Unclear(lacks),
+        Ok(Placement { stage: Stage::Resources, .. }) if may_have_lost_its_place(model, pod) => {
+            let why = "a pod of a higher priority may have taken its place".to_owned();
+            Look::Unclear(vec![Lack::objects("events", Some(pod.namespace()), why)])
+        }
         Ok(Placement { stage: Stage::Resources, fits, said }) => {
             let mut evidence = vec![pod.cite("/spec/containers", requested(pod))];
             let short = fits.iter().filter(|fit| fit.matches && fit.taints.is_empty() && !fit.short.is_empty());

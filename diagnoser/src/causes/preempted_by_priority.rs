@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     diagnosis::Fix,
-    evidence::{Citation, Object},
+    evidence::{Citation, Fact, Object},
     model::{Model, is_down},
     propagation::Mode,
     subject::Subject,
@@ -91,6 +91,14 @@ pub(super) fn taken_by<'e>(model: &Model<'e>, pod: &'e Object) -> Option<(&'e Ob
     Some((taker, evidence.into_iter().chain(placement.said.map(|(_, cited)| cited)).collect()))
 }
 
+/// Whether a pod may have been thrown out, where what was said was not collected: somebody runs who could have had that done.
+pub(super) fn may_have_lost_its_place(model: &Model<'_>, pod: &Object) -> bool {
+    let least = pod.number("/spec/priority").unwrap_or_default();
+    let above = |other: &Object| other.number("/spec/priority").is_some_and(|p| p > least && p < SYSTEM);
+    let untold = matches!(model.evidence.listed("event", "events"), Fact::Missed(_));
+    untold && model.evidence.objects.of_kind("pod").any(|other| other.text("/spec/nodeName").is_some() && above(other))
+}
+
 /// Who took the place: `Preempted by pod UID on node N`, before 1.27 `Preempted by NS/NAME on node N`. Where it is not said, or the
 /// pod has no uid in the evidence, the only one on that node whose priority is higher.
 fn taker<'e>(model: &Model<'e>, victim: &Object, message: &str) -> Option<&'e Object> {
@@ -148,7 +156,9 @@ mod tests {
     }
 
     #[test]
-    fn unknown_without_nodes() {
+    fn unknown_without_nodes_or_what_was_said() {
         check(&format!("{}\nmissed nodes forbidden\n=> unknown lacks nodes", thrown_out("pod u7")));
+        let said = "set pod/a/s-1-x status.conditions=[{\"type\":\"PodScheduled\",\"status\":\"False\",\"message\":\"0/1 nodes are available: 1 Insufficient cpu.\"}]";
+        check(&format!("{WORLD}\n{said}\nmissed events forbidden\n=> unknown lacks events of namespace a"));
     }
 }

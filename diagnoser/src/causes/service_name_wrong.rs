@@ -55,7 +55,7 @@ impl Cause for ServiceNameWrong {
 /// One finding for each name that a workload looks up in vain, or may.
 fn examine(model: &Model<'_>, workload: &Subject) -> Vec<Finding> {
     let pods: Vec<&Object> = model.pods_of(workload).collect();
-    let Some(&pod) = pods.first() else { return vec![] };
+    let Some(pod) = model.typical_pod(workload) else { return vec![] };
     let failed: Vec<lookups::Failed> = pods.iter().flat_map(|pod| lookups::failed(model, pod.subject())).collect();
     let places = places::of(model, pod);
     let mut names: BTreeSet<String> = failed.iter().filter_map(|failed| failed.name().map(str::to_owned)).collect();
@@ -292,6 +292,21 @@ mod tests {
     #[test]
     fn holds_where_the_name_stands_in_a_configmap() {
         check(&format!("{DOWN}\n=> service-name-wrong configmap/a/settings"));
+    }
+
+    #[test]
+    fn holds_in_the_middle_of_a_rollout() {
+        let env = "spec.containers[0].env=[{\"name\":\"UPSTREAM\",\"value\":\"http://apis.a/stock\"}]";
+        let before =
+            "pod a/web-0  app=web  ready  listens 0.0.0.0:80  calls http://api.a/stock  owner deployment/a/web";
+        check(&format!(
+            "{DOWN}
+             set pod/a/web-1 spec.containers[0].envFrom=null {env}
+             set deployment/a/web {}
+             {before}
+             => service-name-wrong deployment/a/web",
+            env.replace("spec.", "spec.template.spec.")
+        ));
     }
 
     #[test]

@@ -157,6 +157,12 @@ impl<'e> Model<'e> {
         owned.filter_map(|(pod, _)| self.object(pod)).chain(itself)
     }
 
+    /// The pod of a workload that shows what it is set up with now: one that is down, where any is, for in the middle of a rollout
+    /// the others have the template before.
+    pub fn typical_pod(&self, workload: &Subject) -> Option<&'e Object> {
+        self.pods_of(workload).find(|pod| is_down(pod)).or_else(|| self.pods_of(workload).next())
+    }
+
     /// The topmost owner of a pod: its Deployment, StatefulSet, DaemonSet, Job; itself where it has none.
     pub fn workload_of(&self, pod: &Subject) -> Subject {
         self.dependencies(pod)
