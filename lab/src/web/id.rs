@@ -7,7 +7,7 @@ use serde::Deserialize;
 use crate::train::Exercise;
 
 /// Variants are numbered up to this.
-pub(super) const MOST_SEED: u64 = 999;
+const MOST_SEED: u64 = 999;
 
 /// One variant of an incident; 0 is as it was recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
