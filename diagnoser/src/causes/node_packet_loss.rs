@@ -68,7 +68,9 @@ impl Cause for NodePacketLoss {
                 (false, Some(lost)) if !late.is_empty() => State::Undecided(vec![lack(node, &lost.says)]),
                 (true, None) if part && !late.is_empty() && late.iter().all(|measured| measured.is_uneven()) => {
                     // Requests that reach others in pieces, of all who run there, are not late for the slowness of one.
-                    if how == Fit::Called && parts.len() == 1 && !losses::is_counted_on_node(model, node) {
+                    let told_apart =
+                        how == Fit::Called && parts.len() == 1 && delays::unmeasured(model, &all).is_none();
+                    if told_apart && !losses::is_counted_on_node(model, node) {
                         let cites = late.iter().filter_map(|measured| measured.cite(model)).take(4);
                         State::holds(cites.collect(), fix(node, vec![]))
                     } else {

@@ -77,7 +77,8 @@ impl Cause for PodPacketLoss {
             // Requests that reach all it asks in pieces are not late for its own slowness.
             let in_pieces = || {
                 let pieces = measured.calls.iter().all(|at| all[*at].tail.is_some());
-                fit == Fit::Called && alone == Some(at) && measured.is_uneven() && pieces && again.is_empty()
+                let seen = again.is_empty() && delays::unmeasured(model, &all).is_none();
+                fit == Fit::Called && alone == Some(at) && measured.is_uneven() && pieces && seen
             };
             let state = if let Some(busy) = pod_network_delay::busy(model, measured) {
                 State::excluded("it is busier than before, or throttled", vec![busy])
@@ -117,7 +118,9 @@ impl Cause for PodPacketLoss {
 
 /// Workloads in whose pods' network a queue loses packets.
 fn by_queues(model: &Model<'_>, all: &[Measured<'_>]) -> Vec<Finding> {
-    let pods = model.evidence.objects.of_kind("pod").map(|pod| model.workload_of(pod.subject()));
+    let hosts = &model.evidence.hosts;
+    let looked = hosts.names().any(|host| hosts.fact_names(host).any(|fact| fact.starts_with("tc-")));
+    let pods = model.evidence.objects.of_kind("pod").filter(|_| looked).map(|pod| model.workload_of(pod.subject()));
     let workloads: BTreeSet<Subject> = pods.collect();
     let losing = workloads.into_iter().filter_map(|workload| {
         let Some(Queue::Loses(queue)) = losses::queue_of_pods(model, &workload) else { return None };
