@@ -15,7 +15,7 @@ const SIZES: [usize; 2] = [500, 5_000];
 
 fn evidence(pods: usize) -> Files {
     let fault = FAULTS.iter().find(|fault| fault.cause == "service-port-mismatch").copied();
-    Order { pods, fault, seed: 1 }.make().evidence
+    Order { pods, fault, victims: 1, seed: 1 }.make().evidence
 }
 
 #[divan::bench(args = SIZES, sample_count = 10)]

@@ -45,7 +45,7 @@ fn a_planted_fault_is_named_exactly_and_a_healthy_cluster_is_called_healthy() {
         _ => TestRunner::new(config),
     };
     let orders = (1usize..160, option::weighted(0.9, select(FAULTS)), 0u64..1 << 32)
-        .prop_map(|(pods, fault, seed)| Order { pods, fault, seed });
+        .prop_map(|(pods, fault, seed)| Order { pods, fault, victims: 1, seed });
     let exact = Cell::new(0);
     let tried = runner.run(&orders, |order| match is_exact(&order) {
         Ok(Some(())) => {

@@ -29,6 +29,9 @@ pub(super) struct Args {
     /// What is wrong, by its cause; all is well without
     #[arg(long, value_name = "CAUSE")]
     fault: Option<String>,
+    /// In how many workloads it is wrong
+    #[arg(long, value_name = "COUNT", default_value_t = 1, requires = "fault")]
+    victims: u32,
     /// What chance is drawn from
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -54,7 +57,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, LabError> {
             next: "Give the name of a new folder.".to_owned(),
         });
     }
-    let cluster = Order { pods: args.pods as usize, fault, seed: args.seed }.make();
+    let cluster = Order { pods: args.pods as usize, fault, victims: args.victims as usize, seed: args.seed }.make();
     for (name, text) in &cluster.evidence {
         let path = args.folder.join(name);
         let parent = path.parent().unwrap_or(&args.folder);
@@ -62,9 +65,9 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, LabError> {
         fs::write(&path, text).map_err(|error| LabError::file(&path, error))?;
     }
     let case = args.folder.file_name().unwrap_or(args.folder.as_os_str()).to_string_lossy();
-    report::print(&match cluster.truth {
-        Some((cause, subject)) => format!("{case}\t{cause}\t{subject}\n"),
-        None => format!("{case}\thealthy\n"),
+    report::print(&match cluster.truth.as_slice() {
+        [] => format!("{case}\thealthy\n"),
+        roots => roots.iter().map(|(cause, subject)| format!("{case}\t{cause}\t{subject}\n")).collect(),
     });
     Ok(exit::as_expected(true))
 }

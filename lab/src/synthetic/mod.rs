@@ -11,6 +11,8 @@ mod pods;
 mod users;
 mod world;
 
+use std::collections::BTreeMap;
+
 use diagnoser::Subject;
 
 pub use faults::{FAULTS, Fault};
@@ -25,6 +27,8 @@ pub struct Order {
     pub pods: usize,
     /// What is wrong; nothing where `None`.
     pub fault: Option<&'static Fault>,
+    /// In how many workloads it is.
+    pub victims: usize,
     /// What chance is drawn from.
     pub seed: u64,
 }
@@ -33,8 +37,8 @@ pub struct Order {
 pub struct Cluster {
     /// The evidence folder.
     pub evidence: Files,
-    /// Cause and subject; `None` where all is well.
-    pub truth: Option<(&'static str, Subject)>,
+    /// Cause and subject of each root; none where all is well.
+    pub truth: Vec<(&'static str, Subject)>,
 }
 
 impl Order {
@@ -43,10 +47,17 @@ impl Order {
         let mut world = World::new(self.seed);
         healthy::build(&mut world, self.pods.max(1));
         decoys::scatter(&mut world);
-        let victim = world.pick_victim();
-        let planted = self.fault.map(|fault| (fault, (fault.plant)(&mut world, victim)));
-        users::look(&mut world, victim, planted.as_ref().map(|(_, planted)| planted));
-        let truth = planted.map(|(fault, planted)| (fault.cause, planted.subject));
+        let victims = world.pick_victims(self.victims);
+        let mut fails = BTreeMap::new();
+        let mut truth = Vec::new();
+        for victim in &victims {
+            let planted = self.fault.map(|fault| (fault, (fault.plant)(&mut world, *victim)));
+            fails.insert(*victim, planted.as_ref().map(|(_, planted)| planted.fails));
+            truth.extend(planted.map(|(fault, planted)| (fault.cause, planted.subject)));
+        }
+        users::look(&mut world, &fails);
+        truth.sort();
+        truth.dedup();
         Cluster { evidence: world.finish(), truth }
     }
 }
@@ -57,14 +68,14 @@ mod tests {
 
     #[test]
     fn the_same_order_makes_the_same_bytes_and_another_seed_others() {
-        let make = |seed| Order { pods: 40, fault: FAULTS.first().copied(), seed }.make().evidence;
+        let make = |seed| Order { pods: 40, fault: FAULTS.first().copied(), victims: 1, seed }.make().evidence;
         assert_eq!(make(1), make(1));
         assert_ne!(make(1), make(2));
     }
 
     #[test]
     fn there_are_as_many_pods_as_asked_for_and_a_few_of_the_cluster_s_own() {
-        let cluster = Order { pods: 300, fault: None, seed: 1 }.make();
+        let cluster = Order { pods: 300, fault: None, victims: 1, seed: 1 }.make();
         let objects: serde_json::Value = serde_json::from_str(&cluster.evidence["objects.json"]).expect("JSON");
         let pods = objects["items"].as_array().expect("a list").iter().filter(|object| object["kind"] == "Pod").count();
         assert!((300..360).contains(&pods), "{pods}");

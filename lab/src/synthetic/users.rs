@@ -1,46 +1,40 @@
 //! What was tried by hand before the evidence was taken: requests to names that users ask for, connections between workloads.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use super::{
-    faults::{Fails, Planted},
-    world::World,
-};
+use super::{faults::Fails, world::World};
 
 /// How many names were tried beside the one that people complain of.
 const OTHERS: usize = 6;
 
-/// Tries the victim, whoever leads users to it, and some others that have nothing to do with it.
-pub(super) fn look(world: &mut World, victim: usize, planted: Option<&Planted>) {
-    let fails = planted.map(|planted| planted.fails);
-    let affected = affected(world, victim);
+/// Tries the victims, each of which fails so, whoever leads users to them, and some others that have nothing to do with them.
+pub(super) fn look(world: &mut World, victims: &BTreeMap<usize, Option<Fails>>) {
+    let affected = affected(world, victims);
     let hosted: Vec<usize> = (0..world.apps.len()).filter(|app| world.apps[*app].host.is_some()).collect();
-    let mut seen = BTreeSet::new();
-    for app in affected.iter().copied().filter(|app| hosted.contains(app)) {
-        let within = app != victim;
-        if within && fails == Some(Fails::Unrouted) {
+    let (needing, mut others): (Vec<usize>, Vec<usize>) = hosted.into_iter().partition(|app| affected.contains(app));
+    for app in needing {
+        if let Some(fails) = victims.get(&app) {
+            request(world, app, *fails, false);
             continue;
         }
         // Of those that ask those that ask, nobody knows what they make of it.
-        if within && !world.apps[app].calls.contains(&victim) {
-            continue;
+        let called = world.apps[app].calls.iter().filter_map(|called| victims.get(called));
+        if let Some(fails) = called.copied().find(|fails| *fails != Some(Fails::Unrouted)) {
+            request(world, app, fails, true);
         }
-        seen.insert(app);
-        request(world, app, fails, within);
     }
-    let mut others: Vec<usize> = hosted.into_iter().filter(|app| !affected.contains(app)).collect();
     world.chance.shuffle(&mut others);
     for app in others.into_iter().take(OTHERS) {
         request(world, app, None, false);
     }
-    connections(world, victim, fails);
+    connections(world, victims);
 }
 
-/// The victim and everyone that needs it, directly or not.
-fn affected(world: &World, victim: usize) -> BTreeSet<usize> {
-    let mut found = BTreeSet::from([victim]);
+/// The victims and everyone that needs one, directly or not.
+fn affected(world: &World, victims: &BTreeMap<usize, Option<Fails>>) -> BTreeSet<usize> {
+    let mut found: BTreeSet<usize> = victims.keys().copied().collect();
     // Who asks comes after who is asked.
     for (index, app) in world.apps.iter().enumerate() {
         if app.calls.iter().any(|called| found.contains(called)) {
@@ -69,21 +63,22 @@ fn request(world: &mut World, app: usize, fails: Option<Fails>, within: bool) {
     );
 }
 
-/// Connections from the pods of those that ask, to the victim and to some that serve.
-fn connections(world: &mut World, victim: usize, fails: Option<Fails>) {
+/// Connections from the pods of those that ask, to the victims and to some that serve.
+fn connections(world: &mut World, victims: &BTreeMap<usize, Option<Fails>>) {
     let askers: Vec<(usize, usize)> = world
         .apps
         .iter()
         .enumerate()
         .flat_map(|(index, app)| app.calls.iter().map(move |called| (index, *called)))
-        .filter(|(asker, _)| *asker != victim)
+        .filter(|(asker, _)| !victims.contains_key(asker))
         .collect();
-    let (of_victim, mut others): (Vec<_>, Vec<_>) = askers.into_iter().partition(|(_, called)| *called == victim);
+    let (of_victims, mut others): (Vec<_>, Vec<_>) =
+        askers.into_iter().partition(|(_, called)| victims.contains_key(called));
     world.chance.shuffle(&mut others);
-    for (asker, called) in of_victim.into_iter().chain(others.into_iter().take(OTHERS)) {
+    for (asker, called) in of_victims.into_iter().chain(others.into_iter().take(OTHERS)) {
         let Some(pod) = world.apps[asker].pods.first().cloned() else { continue };
         let target = world.apps[called].own("service");
-        let (outcome, seconds) = match fails.filter(|_| called == victim) {
+        let (outcome, seconds) = match victims.get(&called).copied().flatten() {
             None | Some(Fails::Errors | Fails::Unrouted) => ("connected", 0.001),
             Some(Fails::Empty | Fails::Refuses) => ("refused", 0.001),
             Some(Fails::Silent) => ("timeout", 3.0),

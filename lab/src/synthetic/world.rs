@@ -1,6 +1,6 @@
 //! The cluster while it is made: its objects, who runs where, and the files that go beside them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use diagnoser::Subject;
 use jiff::{SignedDuration, Timestamp};
@@ -188,15 +188,16 @@ impl World {
         }));
     }
 
-    /// The app that the fault goes to: one that users ask for, or that serves one they ask for.
-    pub fn pick_victim(&mut self) -> usize {
-        let hosted = |app: &App| app.host.is_some();
-        let open: Vec<usize> = (0..self.apps.len())
-            .filter(|index| {
-                hosted(&self.apps[*index]) || self.apps.iter().any(|app| hosted(app) && app.calls.contains(index))
-            })
-            .collect();
-        open[self.chance.usize(..open.len())]
+    /// The apps that the fault goes to: first those that users ask for, or that serve one they ask for.
+    pub fn pick_victims(&mut self, count: usize) -> Vec<usize> {
+        let hosted = || self.apps.iter().enumerate().filter(|(_, app)| app.host.is_some());
+        let open: BTreeSet<usize> =
+            hosted().flat_map(|(index, app)| app.calls.iter().copied().chain([index])).collect();
+        let (mut first, mut then): (Vec<usize>, Vec<usize>) =
+            (0..self.apps.len()).partition(|index| open.contains(index));
+        self.chance.shuffle(&mut first);
+        self.chance.shuffle(&mut then);
+        first.into_iter().chain(then).take(count).collect()
     }
 
     /// The files of the evidence folder.

@@ -42,7 +42,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut all = Vec::new();
     println!("  pods  evidence  whole program  most memory  diagnosis alone");
     for pods in SIZES {
-        let cluster = Order { pods, fault, seed: 1 }.make();
+        let cluster = Order { pods, fault, victims: 1, seed: 1 }.make();
         let evidence = cluster.evidence.iter().fold(Folder::new(), |folder, (name, text)| folder.with(name, text));
         let bytes: usize = cluster.evidence.values().map(String::len).sum();
         let runs: Vec<(f64, f64)> = (0..TIMES).map(|_| run(&program, evidence.path())).collect::<Result<_, _>>()?;
