@@ -77,7 +77,7 @@ fn a_planted_fault_is_found_among_three_thousand_pods() {
     must(&["create", "namespace", NAMESPACE]);
     must(&["label", "namespace", NAMESPACE, &format!("{LABEL}=lab")]);
     let _crowd = Crowd;
-    let folder = Folder::new().with("crowd.json", &objects().to_string());
+    let folder = Folder::new().with("crowd.json", objects().to_string());
     must(&["create", "-f", &folder.path().join("crowd.json").to_string_lossy()]);
     let waiting = "jsonpath={.status.containerStatuses[0].state.waiting.reason}=ErrImageNeverPull";
     must(&["wait", "-n", NAMESPACE, "pod", "-l", "app=web", "--for", waiting, "--timeout", "120s"]);
