@@ -3,7 +3,10 @@
 //! Method: abduction by parsimonious covering (Peng and Reggia, 1990). Ties go to the set with more direct readings, then to
 //! the one nearer the change before the onset; what is still tied stays undecided.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet, BinaryHeap},
+};
 
 use crate::{causes::Proof, propagation::Mode, subject::Subject};
 
@@ -51,9 +54,11 @@ pub fn choose(holding: &[Holding], onset: Option<jiff::Timestamp>) -> Choice {
             explained_by.entry(*symptom).or_default().push(index);
         }
     }
+    // Symptoms that the same causes explain are one question.
+    let questions: BTreeSet<Vec<usize>> = explained_by.into_values().collect();
     for size in 1..=MOST.min(holding.len()) {
         let mut found = BTreeSet::new();
-        covers(holding, &explained_by, &mut Vec::new(), size, &mut found);
+        covers(&questions, &mut Vec::new(), size, &mut found);
         let mut covers: Vec<Vec<usize>> = found.into_iter().collect();
         if covers.is_empty() {
             continue;
@@ -77,31 +82,36 @@ pub fn choose(holding: &[Holding], onset: Option<jiff::Timestamp>) -> Choice {
             Err(tied) => Choice::Tied(tied),
         };
     }
-    // More roots than can be told apart one by one: take them greedily, most explained first.
-    let mut left = coverable;
-    let mut roots = Vec::new();
-    while !left.is_empty() {
-        let gain = |i: &usize| (holding[*i].explains.intersection(&left).count(), std::cmp::Reverse(*i));
-        let Some(best) = (0..holding.len()).max_by_key(gain) else { break };
-        left.retain(|symptom| !holding[best].explains.contains(symptom));
-        roots.push(best);
-    }
-    roots.sort_unstable();
-    Choice::Roots(roots)
+    Choice::Roots(greedily(holding, coverable))
 }
 
-/// The sets of at most `more` causes beside those `chosen` that explain everything. Whichever set it is, one of it explains the
-/// symptom that fewest explain.
-fn covers(
-    holding: &[Holding],
-    explained_by: &BTreeMap<usize, Vec<usize>>,
-    chosen: &mut Vec<usize>,
-    more: usize,
-    found: &mut BTreeSet<Vec<usize>>,
-) {
-    let open =
-        explained_by.iter().filter(|(symptom, _)| !chosen.iter().any(|i| holding[*i].explains.contains(symptom)));
-    let Some((_, candidates)) = open.min_by_key(|(_, candidates)| candidates.len()) else {
+/// More roots than can be told apart one by one: those that explain most of what is `left`, one after the other.
+fn greedily(holding: &[Holding], mut left: BTreeSet<usize>) -> Vec<usize> {
+    let gain = |index: usize, left: &BTreeSet<usize>| holding[index].explains.intersection(left).count();
+    let mut open: BinaryHeap<(usize, Reverse<usize>)> =
+        (0..holding.len()).map(|index| (gain(index, &left), Reverse(index))).collect();
+    let mut roots = Vec::new();
+    while let Some((before, Reverse(index))) = open.pop().filter(|_| !left.is_empty()) {
+        // What one explains of the rest only ever gets less, so who explains as much as before is still the first.
+        let now = gain(index, &left);
+        if now < before {
+            open.push((now, Reverse(index)));
+            continue;
+        }
+        for symptom in &holding[index].explains {
+            left.remove(symptom);
+        }
+        roots.push(index);
+    }
+    roots.sort_unstable();
+    roots
+}
+
+/// The sets of at most `more` causes beside those `chosen` of which one explains each question. Whichever set it is, one of it
+/// explains what fewest explain.
+fn covers(questions: &BTreeSet<Vec<usize>>, chosen: &mut Vec<usize>, more: usize, found: &mut BTreeSet<Vec<usize>>) {
+    let open = questions.iter().filter(|candidates| !chosen.iter().any(|i| candidates.binary_search(i).is_ok()));
+    let Some(candidates) = open.min_by_key(|candidates| candidates.len()) else {
         let mut set = chosen.clone();
         set.sort_unstable();
         found.insert(set);
@@ -112,7 +122,7 @@ fn covers(
     }
     for candidate in candidates {
         chosen.push(*candidate);
-        covers(holding, explained_by, chosen, more - 1, found);
+        covers(questions, chosen, more - 1, found);
         chosen.pop();
     }
 }

@@ -12,7 +12,7 @@ use crate::{
     evidence::{Citation, Evidence, EvidenceError, Fact, Probe},
     model::Model,
     narrowing::{self, Narrowed},
-    propagation::{Mode, explains},
+    propagation::{Mode, behind, fitting},
     request::{Reading, Request},
     subject::Subject,
     symptoms::{Symptom, symptoms},
@@ -146,6 +146,7 @@ impl Investigation {
             Verdict::Unknown
         };
         let open: BTreeSet<usize> = (0..symptoms.len()).filter(|i| !explained.contains(i)).collect();
+        let excluded = excluded(&looked);
         let root_causes: Vec<RootCause> = chosen
             .iter()
             .map(|&index| {
@@ -156,7 +157,7 @@ impl Investigation {
                     owner: root.owner.to_owned(),
                     evidence: once(&root.proof.evidence),
                     explains: root.explains.iter().map(|&i| symptoms[i].id.clone()).collect(),
-                    ruled_out: ruled_out(&looked, &root.explains),
+                    ruled_out: ruled_out(&excluded, &root.explains),
                     fix: root.proof.fix.clone(),
                 }
             })
@@ -264,44 +265,46 @@ fn now_listed(files: &mut BTreeMap<String, String>, resource: &str) {
 fn see(model: &Model<'_>) -> Seen {
     let symptoms = symptoms(model);
     let narrowed = narrowing::of(model, &symptoms);
-    let looked = look(&Case { model, symptoms: &symptoms, narrowed: &narrowed });
+    let looked = look(&Case::new(model, &symptoms, &narrowed));
     Seen { symptoms, narrowed, looked }
 }
 
 /// Lets every cause look, and predicts what each would explain.
 fn look(case: &Case<'_, '_>) -> Vec<Looked> {
-    let mut looked = Vec::new();
-    for cause in causes::all() {
+    let examine = |cause: &&'static dyn causes::Cause| {
         let findings = causes::together(cause.examine(case)).into_iter();
-        looked.extend(findings.map(|finding| Looked { cause: *cause, finding, explains: BTreeSet::new() }));
-    }
-    // Of thousands of symptoms and thousands of findings few have to do with each other: those that meet in a subject.
-    let mut by_subject: BTreeMap<Subject, Vec<(usize, Mode)>> = BTreeMap::new();
-    for (index, looked) in looked.iter().enumerate() {
-        for (subject, mode) in &looked.finding.effects {
-            by_subject.entry(subject.clone()).or_default().push((index, *mode));
+        findings.map(|finding| (*cause, finding)).collect::<Vec<_>>()
+    };
+    let found: Vec<(&'static dyn causes::Cause, Finding)> = causes::all().iter().flat_map(examine).collect();
+    let explains = predict(case, found.iter().map(|(_, finding)| finding));
+    let looked = found.into_iter().zip(explains);
+    looked.map(|((cause, finding), explains)| Looked { cause, finding, explains }).collect()
+}
+
+/// The symptoms that each finding would produce: those that have one of its effects in their scope, and behind what is seen.
+fn predict<'a>(case: &Case<'_, '_>, findings: impl ExactSizeIterator<Item = &'a Finding>) -> Vec<BTreeSet<usize>> {
+    let mut explains = vec![BTreeSet::new(); findings.len()];
+    let mut effects: BTreeMap<&Subject, Vec<(Mode, usize)>> = BTreeMap::new();
+    for (index, finding) in findings.enumerate() {
+        for (subject, mode) in &finding.effects {
+            effects.entry(subject).or_default().push((*mode, index));
         }
     }
     for (number, symptom) in case.symptoms.iter().enumerate() {
-        let mut inside: BTreeMap<usize, Vec<(Subject, Mode)>> = BTreeMap::new();
-        for subject in &symptom.scope {
-            for (index, mode) in by_subject.get(subject).into_iter().flatten() {
-                inside.entry(*index).or_default().push((subject.clone(), *mode));
-            }
-        }
-        for (index, inside) in inside {
-            if explains(case.model, &inside, symptom) {
-                looked[index].explains.insert(number);
+        let own = symptom.own().map(|subject| (subject, fitting(symptom.at_its_origin())));
+        for (subject, modes) in behind(case.model, symptom).into_iter().chain(own) {
+            let here = effects.get(subject).filter(|_| symptom.scope.contains(subject));
+            for (_, index) in here.into_iter().flatten().filter(|(mode, _)| modes.has(*mode)) {
+                explains[*index].insert(number);
             }
         }
     }
-    looked
+    explains
 }
 
 fn holding(model: &Model<'_>, looked: &Looked) -> Option<Holding> {
     let State::Holds(proof) = &looked.finding.state else { return None };
-    let changes = model.evidence.changes.iter().filter(|change| change.object == looked.finding.subject);
-    let changed = changes.map(|change| change.time).max().or(proof.changed);
+    let changed = model.changed(&looked.finding.subject).or(proof.changed);
     Some(Holding {
         cause: looked.cause.id(),
         owner: looked.cause.owner(),
@@ -312,23 +315,32 @@ fn holding(model: &Model<'_>, looked: &Looked) -> Option<Holding> {
     })
 }
 
+/// A cause that was excluded: its id, where it would sit, and by what.
+type Excluded<'l> = (&'static str, &'l Subject, &'l str);
+
+/// The causes that were excluded, by the symptoms that they would have explained.
+fn excluded(looked: &[Looked]) -> BTreeMap<usize, Vec<Excluded<'_>>> {
+    let mut by_symptom: BTreeMap<usize, Vec<Excluded<'_>>> = BTreeMap::new();
+    for Looked { cause, finding, explains } in looked {
+        if let State::Excluded { because, .. } = &finding.state {
+            for symptom in explains {
+                by_symptom.entry(*symptom).or_default().push((cause.id(), &finding.subject, because));
+            }
+        }
+    }
+    by_symptom
+}
+
 /// Causes that would have explained the same symptoms and were excluded.
-fn ruled_out(looked: &[Looked], explained: &BTreeSet<usize>) -> Vec<RuledOut> {
-    let mut out: Vec<RuledOut> = looked
-        .iter()
-        .filter(|l| !l.explains.is_disjoint(explained))
-        .filter_map(|l| match &l.finding.state {
-            State::Excluded { because, .. } => Some(RuledOut {
-                cause: l.cause.id().to_owned(),
-                subject: l.finding.subject.clone(),
-                because: because.clone(),
-            }),
-            _ => None,
-        })
-        .collect();
-    out.sort_by(|a, b| (&a.cause, &a.subject, &a.because).cmp(&(&b.cause, &b.subject, &b.because)));
-    out.dedup();
-    out
+fn ruled_out(excluded: &BTreeMap<usize, Vec<Excluded<'_>>>, explained: &BTreeSet<usize>) -> Vec<RuledOut> {
+    let same: BTreeSet<&Excluded<'_>> =
+        explained.iter().filter_map(|symptom| excluded.get(symptom)).flatten().collect();
+    let told = same.into_iter().map(|(cause, subject, because)| RuledOut {
+        cause: (*cause).to_owned(),
+        subject: (*subject).clone(),
+        because: (*because).to_owned(),
+    });
+    told.collect()
 }
 
 /// Each reading once, in the order of the proof.
@@ -338,7 +350,7 @@ fn once(readings: &[Citation]) -> Vec<Citation> {
 }
 
 fn noise(holding: &[Holding], chosen: &[usize], verdict: Verdict) -> Vec<Noise> {
-    let others = holding.iter().enumerate().filter(|(index, _)| !chosen.contains(index));
+    let others = holding.iter().enumerate().filter(|(index, _)| chosen.binary_search(index).is_err());
     let others = others.filter(|(_, h)| verdict == Verdict::Confirmed || h.explains.is_empty());
     others
         .map(|(_, h)| Noise {

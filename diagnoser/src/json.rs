@@ -3,7 +3,7 @@
 //! A large cluster is hundreds of thousands of small maps in which the same few words stand again and again. `serde_json::Value`
 //! takes more than half a kilobyte for each map, whatever is in it; here a map is a sorted list, and each text is kept once.
 
-use std::{cell::RefCell, collections::BTreeSet, fmt, ops::Index, sync::Arc};
+use std::{cell::RefCell, fmt, ops::Index, sync::Arc};
 
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
@@ -403,17 +403,30 @@ impl Serialize for Value {
 
 impl<'de> Deserialize<'de> for Value {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        Reader(&RefCell::default()).deserialize(from)
+        Reader(&Reading::default()).deserialize(from)
     }
 }
 
-/// Reads one document; the texts that were read are known for as long.
+/// Reads one document.
 #[derive(Clone, Copy)]
-struct Reader<'t>(&'t RefCell<BTreeSet<Text>>);
+struct Reader<'r>(&'r Reading);
+
+/// What is known while a document is read.
+#[derive(Default)]
+struct Reading {
+    texts: RefCell<Texts>,
+    /// The items of the lists, and the entries of the maps, that have not come to their end: how many there are is known then.
+    items: RefCell<Vec<Value>>,
+    entries: RefCell<Vec<(Text, Value)>>,
+}
+
+/// Only whether a text is known is asked, never in which order they are.
+#[allow(clippy::disallowed_types)]
+type Texts = std::collections::HashSet<Text>;
 
 impl Reader<'_> {
     fn text(self, text: &str) -> Text {
-        let mut known = self.0.borrow_mut();
+        let mut known = self.0.texts.borrow_mut();
         if let Some(text) = known.get(text) {
             return text.clone();
         }
@@ -486,19 +499,22 @@ impl<'de> Visitor<'de> for Reader<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
-        let mut list = Vec::new();
+        let open = &self.0.items;
+        let start = open.borrow().len();
         while let Some(item) = items.next_element_seed(self)? {
-            list.push(item);
+            open.borrow_mut().push(item);
         }
-        Ok(Value::Array(list.into_boxed_slice()))
+        Ok(Value::Array(open.borrow_mut().drain(start..).collect()))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
-        let mut list = Vec::new();
+        let open = &self.0.entries;
+        let start = open.borrow().len();
         while let Some(key) = entries.next_key_seed(KeyReader(self))? {
-            list.push((key, entries.next_value_seed(self)?));
+            let value = entries.next_value_seed(self)?;
+            open.borrow_mut().push((key, value));
         }
-        Ok(Value::Object(Map::new(list)))
+        Ok(Value::Object(Map::new(open.borrow_mut().drain(start..).collect())))
     }
 }
 

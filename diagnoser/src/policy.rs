@@ -9,10 +9,16 @@ use std::{collections::BTreeMap, fmt, net::IpAddr};
 use crate::json::Value;
 use ipnet::IpNet;
 
-use crate::evidence::{Fact, Object, Objects};
+use crate::{
+    evidence::{Fact, Object, Objects},
+    subject::Subject,
+};
 
+mod selector;
 #[cfg(test)]
 mod tests;
+
+pub use selector::{label_selector, selected_pods};
 
 /// The direction a policy governs, seen from the pod it selects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -120,29 +126,6 @@ impl<'a> Peer<'a> {
 /// Whether a pod shares its node's network.
 pub fn in_host_network(pod: &Object) -> bool {
     pod.get("/spec/hostNetwork") == Some(&Value::Bool(true))
-}
-
-/// Whether a LabelSelector selects these labels. Empty selects all.
-pub fn label_selector(selector: &Value, labels: &BTreeMap<&str, &str>) -> bool {
-    let equal = selector["matchLabels"]
-        .as_object()
-        .is_none_or(|map| map.iter().all(|(key, value)| labels.get(key.as_str()).copied() == value.as_str()));
-    let expressions = selector["matchExpressions"].as_array().is_none_or(|list| {
-        list.iter().all(|expression| {
-            let value = expression["key"].as_str().and_then(|key| labels.get(key));
-            let among = value.is_some_and(|value| {
-                expression["values"].as_array().is_some_and(|values| values.iter().any(|v| v.as_str() == Some(value)))
-            });
-            match expression["operator"].as_str() {
-                Some("In") => among,
-                Some("NotIn") => !among,
-                Some("Exists") => value.is_some(),
-                Some("DoesNotExist") => value.is_none(),
-                _ => false,
-            }
-        })
-    });
-    equal && expressions
 }
 
 /// Whether a policy isolates a pod in a direction. Without `policyTypes` every policy governs ingress, and egress where it
@@ -316,7 +299,7 @@ fn peer_matches(term: &Value, policy_namespace: &str, objects: &Objects, peer: &
         selector => {
             // Every namespace carries this label (kubernetes/enhancements KEP-2161), so a selector on it alone needs no object.
             let mut labels = BTreeMap::from([("kubernetes.io/metadata.name", pod.namespace())]);
-            if let Some(namespace) = objects.of_kind("namespace").find(|object| object.name() == pod.namespace()) {
+            if let Some(namespace) = objects.get(&Subject::global("namespace", pod.namespace())) {
                 labels.extend(namespace.labels());
                 return Fact::Seen(label_selector(selector, &labels));
             }

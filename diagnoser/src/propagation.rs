@@ -2,7 +2,7 @@
 //!
 //! A cause that holds but would produce something else than what was seen does not explain it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::{
     evidence::Outcome,
@@ -50,6 +50,29 @@ pub enum Mode {
     RelaysEmpty,
     /// A hop passes an error on, or makes one of its own.
     RelaysErrors,
+}
+
+impl Mode {
+    const ALL: [Self; 18] = [
+        Self::Refused,
+        Self::Unreachable,
+        Self::Silent,
+        Self::Empty,
+        Self::Errors,
+        Self::Down,
+        Self::NotFound,
+        Self::Rejects,
+        Self::Broken,
+        Self::Slow,
+        Self::NoSpace,
+        Self::NoInodes,
+        Self::Killed,
+        Self::Unresolved,
+        Self::RelaysRefused,
+        Self::RelaysSilent,
+        Self::RelaysEmpty,
+        Self::RelaysErrors,
+    ];
 }
 
 /// An answer within this many seconds came at once: nobody waited for a timeout.
@@ -125,68 +148,97 @@ impl Mode {
     }
 }
 
-/// Everything that fails, and how, when `effects` are there.
-pub fn propagate(model: &Model<'_>, effects: &[(Subject, Mode)]) -> BTreeMap<Subject, BTreeSet<Mode>> {
-    let mut reached: BTreeMap<Subject, BTreeSet<Mode>> = BTreeMap::new();
-    let mut open: Vec<(Subject, Mode)> = effects.to_vec();
-    while let Some((subject, mode)) = open.pop() {
-        if !reached.entry(subject.clone()).or_default().insert(mode) {
+/// Modes, one bit each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Modes(u32);
+
+impl Modes {
+    /// Whether this mode is one of them.
+    pub fn has(self, mode: Mode) -> bool {
+        self.0 & Self::from(mode).0 != 0
+    }
+
+    fn meets(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    /// Takes the others in; what is new of them.
+    fn add(&mut self, others: Self) -> Self {
+        let new = Self(others.0 & !self.0);
+        self.0 |= others.0;
+        new
+    }
+}
+
+impl From<Mode> for Modes {
+    fn from(mode: Mode) -> Self {
+        Self(1 << mode as u32)
+    }
+}
+
+impl FromIterator<Mode> for Modes {
+    fn from_iter<I: IntoIterator<Item = Mode>>(modes: I) -> Self {
+        Self(modes.into_iter().fold(0, |all, mode| all | Self::from(mode).0))
+    }
+}
+
+/// The modes in which it would be seen so.
+pub fn fitting(seen: Observation) -> Modes {
+    Mode::ALL.into_iter().filter(|mode| mode.fits(seen)).collect()
+}
+
+/// Everything of which it would be seen as this symptom that it fails, and how. It is found from the symptom on, along what it
+/// depends on: the other way round than failures spread, for of all that fails or may fail little is ever seen in one symptom.
+pub fn behind<'m>(model: &'m Model<'_>, symptom: &'m Symptom) -> BTreeMap<&'m Subject, Modes> {
+    let mut reached: BTreeMap<&Subject, Modes> = BTreeMap::new();
+    let mut open = vec![(&symptom.subject, fitting(symptom.at_its_origin()))];
+    while let Some((subject, modes)) = open.pop() {
+        let new = reached.entry(subject).or_default().add(modes);
+        if new == Modes::default() {
             continue;
         }
-        for (dependent, relation) in model.dependents(&subject) {
-            for carried in carry(model, dependent, *relation, mode) {
-                open.push((dependent.clone(), carried));
-            }
+        for edge in model.dependencies(subject) {
+            let carried = |mode: &Mode| carry(model, subject, edge.relation, *mode).meets(new);
+            open.push((&edge.to, Mode::ALL.into_iter().filter(carried).collect()));
         }
     }
     reached
 }
 
 /// How `dependent` fails when what it depends on by `relation` fails in `mode`.
-fn carry(model: &Model<'_>, dependent: &Subject, relation: Relation, mode: Mode) -> Vec<Mode> {
+fn carry(model: &Model<'_>, dependent: &Subject, relation: Relation, mode: Mode) -> Modes {
+    let nothing = Modes::default();
     match relation {
         Relation::ForwardsTo => match mode {
             // Pods that are down leave the endpoints; the Service fails once no ready one is left. They may come and go.
             Mode::Down => {
                 let any_ready = model.ready_behind(dependent).any(|pod| is_steadily_ready(pod, model.now));
-                if any_ready { vec![] } else { vec![Mode::Empty] }
+                if any_ready { nothing } else { Mode::Empty.into() }
             }
-            other => vec![other],
+            other => other.into(),
         },
         // Who cannot look names up answers errors; the name itself is what does not resolve.
         Relation::ResolvesBy => match mode {
-            Mode::Down => vec![],
-            _ if dependent.is("name") => vec![Mode::Unresolved],
-            _ => vec![Mode::Errors],
+            Mode::Down => nothing,
+            _ if dependent.is("name") => Mode::Unresolved.into(),
+            _ => Mode::Errors.into(),
         },
         // An Ingress stands for its controller, which answers in place of the Service; a name merely leads on.
         Relation::RoutesTo if dependent.is("ingress") => mode.relayed().into_iter().collect(),
-        Relation::RoutesTo => vec![mode],
+        Relation::RoutesTo => mode.into(),
         Relation::ConnectsTo => mode.relayed().into_iter().collect(),
         // Who is asked says itself that the other is away, whatever keeps it away.
         Relation::CountsOn => match mode {
-            Mode::Refused | Mode::Silent | Mode::Unreachable | Mode::Broken | Mode::Down => vec![Mode::Errors],
-            _ => vec![],
+            Mode::Refused | Mode::Silent | Mode::Unreachable | Mode::Broken | Mode::Down => Mode::Errors.into(),
+            _ => nothing,
         },
         Relation::RunsOn => match mode {
             // The kubelet's own checks vanish as well, so the pods may leave the endpoints.
-            Mode::Silent => vec![Mode::Silent, Mode::Down],
-            Mode::Down => vec![Mode::Down],
-            _ => vec![],
+            Mode::Silent => [Mode::Silent, Mode::Down].into_iter().collect(),
+            Mode::Down => Mode::Down.into(),
+            _ => nothing,
         },
-        Relation::OwnedBy if mode == Mode::Down => vec![Mode::Down],
-        Relation::OwnedBy | Relation::GovernedBy => vec![],
+        Relation::OwnedBy if mode == Mode::Down => Mode::Down.into(),
+        Relation::OwnedBy | Relation::GovernedBy => nothing,
     }
-}
-
-/// Whether effects `inside` the scope of a symptom produce it.
-pub fn explains(model: &Model<'_>, inside: &[(Subject, Mode)], symptom: &Symptom) -> bool {
-    // What befalls one kind of request, or one connection, is seen by it and no other.
-    let own = |subject: &Subject| subject.is("request") || symptom.connection.as_ref() == Some(subject);
-    let itself = inside.iter().any(|(subject, mode)| own(subject) && mode.fits(symptom.at_its_origin()));
-    itself
-        || !inside.is_empty()
-            && propagate(model, inside)
-                .get(&symptom.subject)
-                .is_some_and(|modes| modes.iter().any(|mode| mode.fits(symptom.at_its_origin())))
 }

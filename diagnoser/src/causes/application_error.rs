@@ -157,9 +157,7 @@ fn hidden_upstream(model: &Model<'_>, origin: &Origin) -> Option<Vec<super::Lack
 
 /// Where one pod alone is seen to fail, others of the workload may do well: their logs would tell.
 fn unseen_siblings(model: &Model<'_>, origin: &Origin, workload: &Subject) -> Option<Vec<super::Lack>> {
-    let siblings = model.evidence.objects.of_kind("pod").filter(|pod| {
-        !origin.pods.contains(pod.subject()) && is_ready(pod) && model.workload_of(pod.subject()) == *workload
-    });
+    let siblings = model.pods_of(workload).filter(|pod| !origin.pods.contains(pod.subject()) && is_ready(pod));
     let lacks: Vec<super::Lack> =
         siblings.filter(|pod| model.evidence.logs.of(pod.subject()).is_empty()).map(containers::lack_log).collect();
     (origin.pods.len() == 1 && !lacks.is_empty()).then_some(lacks)
@@ -181,10 +179,7 @@ fn of_what_is_not_seen(model: &Model<'_>, origin: &Origin) -> Option<Finding> {
         .iter()
         .flat_map(|subject| if subject.is("pod") { vec![subject.clone()] } else { forwarded(subject) })
         .collect();
-    let silent = |pod: &&Subject| {
-        model.evidence.logs.of(pod).is_empty()
-            && !model.evidence.traffic.iter().any(|record| record.pod().as_ref() == Some(pod))
-    };
+    let silent = |pod: &&Subject| model.evidence.logs.of(pod).is_empty() && model.records_of(pod).next().is_none();
     let lacks: Vec<super::Lack> =
         pods.iter().filter(silent).filter_map(|pod| Some(containers::lack_log(model.object(pod)?))).collect();
     let workload = model.workload_of(pods.first()?);

@@ -31,11 +31,9 @@ pub(super) struct Asked<'e> {
 
 /// All of them. A headless Service stands for its pods, and one with an external name for somebody else: they have no ports.
 pub(super) fn all<'e>(model: &Model<'e>) -> Vec<Asked<'e>> {
-    let pods = model.evidence.objects.of_kind("pod").map(|pod| model.workload_of(pod.subject()));
-    let workloads: BTreeSet<Subject> = pods.collect();
     let mut found = Vec::new();
-    for workload in workloads {
-        let Some(pod) = model.typical_pod(&workload) else { continue };
+    for workload in model.workloads() {
+        let Some(pod) = model.typical_pod(workload) else { continue };
         for place in places::of(model, pod) {
             let service = model.resolve(&place.host, Some(pod.namespace())).filter(|to| to.is("service"));
             let (Some(service), Some(port)) = (service.and_then(|to| model.object(&to)), place.port) else { continue };

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::{Finding, Lack, State};
 use crate::{
     evidence::{Citation, Object},
-    model::{Model, has_just_restarted, is_down, is_restarting},
+    model::{Model, has_just_restarted},
     propagation::Mode,
     subject::Subject,
 };
@@ -78,7 +78,7 @@ pub(super) fn ends<'e>(model: &Model<'_>, pod: &'e Object) -> Vec<Ended<'e>> {
 /// Pods that are down or restart again and again, by workload.
 pub(super) fn troubled<'e>(model: &Model<'e>) -> BTreeMap<Subject, Vec<&'e Object>> {
     let mut found: BTreeMap<Subject, Vec<&Object>> = BTreeMap::new();
-    for pod in model.evidence.objects.of_kind("pod").filter(|pod| is_down(pod) || is_restarting(pod, model.now)) {
+    for pod in model.troubled() {
         found.entry(model.workload_of(pod.subject())).or_default().push(pod);
     }
     found

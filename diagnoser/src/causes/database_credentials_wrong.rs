@@ -71,7 +71,7 @@ fn look(model: &Model<'_>, workload: &Subject, pod: &Object) -> Option<State> {
     let own = pair(database)?;
     // What others get in with, each with those who do.
     let mut good: BTreeMap<(String, String), Vec<Citation>> = BTreeMap::new();
-    for (_, other) in databases::others(model, workload) {
+    for other in databases::others(model, workload) {
         for theirs in databases::of(model, other).iter().filter(|theirs| theirs.service == database.service) {
             let cited = theirs.password.as_ref().map(|password| password.cited.clone());
             if let (Some(pair), Some(cited)) = (pair(theirs), cited) {

@@ -118,7 +118,7 @@ fn right(model: &Model<'_>, workload: &Subject, database: &Database) -> (Option<
     let known = ports(model, &database.service).map(|(_, known)| known).unwrap_or_default();
     let mut used: Vec<(u16, Setting)> = databases::others(model, workload)
         .iter()
-        .flat_map(|(_, pod)| databases::of(model, pod))
+        .flat_map(|pod| databases::of(model, pod))
         .filter(|other| other.service == database.service)
         .filter_map(|other| other.port)
         .filter(|(port, _)| known.contains(&i64::from(*port)))

@@ -16,7 +16,7 @@ use base64::{
 use super::Lack;
 use crate::{
     evidence::{Citation, Object},
-    model::{Model, addresses_in},
+    model::{Model, addresses_in, is_steadily_ready},
     subject::Subject,
 };
 
@@ -192,14 +192,9 @@ pub(super) fn unread(model: &Model<'_>, pod: &Object) -> Vec<Lack> {
 }
 
 /// One pod of every other workload in the cluster.
-pub(super) fn others<'e>(model: &Model<'e>, workload: &Subject) -> Vec<(Subject, &'e Object)> {
-    let pods = model.evidence.objects.of_kind("pod").map(|pod| model.workload_of(pod.subject()));
-    let workloads: BTreeSet<Subject> = pods.filter(|other| other != workload).collect();
-    let one = |other: Subject| {
-        let ready = model.pods_of(&other).find(|pod| crate::model::is_steadily_ready(pod, model.now));
-        Some((other, ready?))
-    };
-    workloads.into_iter().filter_map(one).collect()
+pub(super) fn others<'e>(model: &Model<'e>, workload: &Subject) -> Vec<&'e Object> {
+    let others = model.workloads().iter().filter(|other| *other != workload);
+    others.filter_map(|other| model.pods_of(other).find(|pod| is_steadily_ready(pod, model.now))).collect()
 }
 
 /// Base64 as Secrets hold it, whether or not it is padded to the end.

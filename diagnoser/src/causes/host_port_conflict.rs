@@ -33,7 +33,7 @@ impl Cause for HostPortConflict {
 
     fn examine(&self, case: &Case<'_, '_>) -> Vec<Finding> {
         let summary = "Let OWNER ask for no port of its node, or for one that is free";
-        obstacles::findings(case.model, Stage::Ports, summary, "/spec/containers")
+        obstacles::findings(case, Stage::Ports, summary, "/spec/containers")
     }
 }
 

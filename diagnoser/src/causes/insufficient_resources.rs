@@ -24,7 +24,7 @@ use super::{
     scheduling::{self, Placement, Stage},
     stuck::{self, Look, put_back},
 };
-use crate::{evidence::Object, model::Model};
+use crate::evidence::Object;
 
 /// See the module's comment.
 pub struct InsufficientResources;
@@ -41,7 +41,7 @@ impl Cause for InsufficientResources {
     fn examine(&self, case: &Case<'_, '_>) -> Vec<Finding> {
         stuck::findings(
             case.model,
-            |pod| look(case.model, pod),
+            |pod| look(case, pod),
             |owner, _| {
                 let summary = format!("Lower what {owner} requests to what a node has left, or add nodes");
                 put_back(case.model, owner, summary, |field| field.contains("/resources"))
@@ -50,11 +50,12 @@ impl Cause for InsufficientResources {
     }
 }
 
-fn look(model: &Model<'_>, pod: &Object) -> Option<Look> {
-    if let Some((taker, evidence)) = taken_by(model, pod) {
+fn look(case: &Case<'_, '_>, pod: &Object) -> Option<Look> {
+    let model = case.model;
+    if let Some((taker, evidence)) = taken_by(case, pod) {
         return Some(Look::No(format!("it had a place, which {} took", taker.subject()), evidence));
     }
-    Some(match scheduling::place(model, pod)? {
+    Some(match case.placements().of(pod)? {
         Err(lacks) => Look::Unclear(lacks),
         Ok(Placement { stage: Stage::Resources, .. }) if may_have_lost_its_place(model, pod) => {
             let why = "a pod of a higher priority may have taken its place".to_owned();
@@ -67,7 +68,7 @@ fn look(model: &Model<'_>, pod: &Object) -> Option<Look> {
                 let says = format!("{} has too little {} left", fit.node.subject(), fit.short.join(" and "));
                 fit.node.cite("/status/allocatable", says)
             }));
-            evidence.extend(said.map(|(_, cited)| cited));
+            evidence.extend(said.iter().map(|(_, cited)| cited.clone()));
             Look::Yes(evidence)
         }
         Ok(placement) => Look::No("no node that it may run on lacks what it requests".to_owned(), placement.readings()),

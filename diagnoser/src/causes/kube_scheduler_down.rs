@@ -18,12 +18,7 @@
 //! kubernetes.io, Kubernetes Scheduler; Leases, "Leader election"; core/v1 PodConditionType PodScheduled.
 
 use super::{Case, Cause, Finding, control_plane};
-use crate::{
-    evidence::Object,
-    model::{Model, is_down},
-    propagation::Mode,
-    symptoms::events_of,
-};
+use crate::{evidence::Object, model::Model, propagation::Mode, symptoms::events_of};
 
 /// See the module's comment.
 pub struct KubeSchedulerDown;
@@ -43,7 +38,7 @@ impl Cause for KubeSchedulerDown {
 
     fn examine(&self, case: &Case<'_, '_>) -> Vec<Finding> {
         let model = case.model;
-        let unheard: Vec<&Object> = model.evidence.objects.of_kind("pod").filter(|pod| unheard(model, pod)).collect();
+        let unheard: Vec<&Object> = model.down().filter(|pod| unheard(model, pod)).collect();
         let effects = unheard.iter().map(|pod| (pod.subject().clone(), Mode::Down)).collect();
         let waits = unheard.first().map(|pod| pod.cite("/status", "it has no node, and no scheduler says why"));
         control_plane::findings(model, "kube-scheduler", effects, waits)
@@ -54,8 +49,7 @@ impl Cause for KubeSchedulerDown {
 fn unheard(model: &Model<'_>, pod: &Object) -> bool {
     let spoken =
         |reason: &str| matches!(reason, "FailedScheduling" | "Scheduled" | "NotTriggerScaleUp" | "TriggeredScaleUp");
-    is_down(pod)
-        && pod.text("/spec/nodeName").is_none()
+    pod.text("/spec/nodeName").is_none()
         && pod.text("/status/phase") == Some("Pending")
         && pod.list("/spec/schedulingGates").is_empty()
         && pod.text("/spec/schedulerName").is_none_or(|name| name == "default-scheduler")

@@ -46,11 +46,11 @@ impl Failed {
 pub(super) fn failed(model: &Model<'_>, pod: &Subject) -> Vec<Failed> {
     let mut found: Vec<Failed> = Vec::new();
     let mut done = BTreeSet::new();
-    for (index, record) in model.evidence.traffic.iter().enumerate().rev() {
+    for (index, record) in model.records_of(pod).rev() {
         let Some((host, _)) = record.upstream.as_deref().and_then(|upstream| upstream.rsplit_once(':')) else {
             continue;
         };
-        if record.pod().as_ref() != Some(pod) || !done.insert(host) {
+        if !done.insert(host) {
             continue;
         }
         if let Some(error) = record.error.as_deref().filter(|error| is_of_names(error)) {
@@ -82,8 +82,8 @@ pub(super) fn is_of_names(error: &str) -> bool {
 
 /// Whether a pod's own records say that requests fail, and of none that it is for a name.
 pub(super) fn fails_otherwise(model: &Model<'_>, pod: &Subject) -> bool {
-    let records = model.evidence.traffic.iter().filter(|record| record.failed() && record.pod().as_ref() == Some(pod));
-    let mut errors = records.filter_map(|record| record.error.as_deref()).peekable();
+    let failed = model.records_of(pod).filter(|(_, record)| record.failed());
+    let mut errors = failed.filter_map(|(_, record)| record.error.as_deref()).peekable();
     errors.peek().is_some() && !errors.any(is_of_names)
 }
 
@@ -121,8 +121,7 @@ pub(super) fn effects(model: &Model<'_>, pods: &[&Object], names: impl Fn(&str) 
 
 /// The log of a pod, where nothing of it was collected.
 pub(super) fn lack_log(model: &Model<'_>, pod: &Object) -> Option<Lack> {
-    let told = !model.evidence.logs.of(pod.subject()).is_empty()
-        || model.evidence.traffic.iter().any(|record| record.pod().as_ref() == Some(pod.subject()));
+    let told = !model.evidence.logs.of(pod.subject()).is_empty() || model.records_of(pod.subject()).next().is_some();
     let container = pod.text("/spec/containers/0/name").unwrap_or("c");
     (!told).then(|| Lack::log(pod.subject(), Some(container), "whether its look-ups of names fail stands in it"))
 }

@@ -89,12 +89,7 @@ fn of_the_owner(mut finding: Finding, owner: &Subject) -> Finding {
 
 /// Pods stuck for want of space, whose workload and own spec do not show any limit at all.
 fn blind<'a>(case: &'a Case<'_, '_>) -> impl Iterator<Item = Finding> + 'a {
-    let pods = case
-        .model
-        .evidence
-        .objects
-        .of_kind("pod")
-        .filter(|pod| is_down(pod) && space::event_of(case.model, pod).is_some());
+    let pods = case.model.down().filter(|pod| space::event_of(case.model, pod).is_some());
     pods.filter_map(|pod| {
         let owner = case.model.workload_of(pod.subject());
         let shown = pod.list("/spec/containers").iter().any(|c| !c["resources"].is_null());

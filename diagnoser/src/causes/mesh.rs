@@ -117,7 +117,7 @@ pub(super) fn has_sidecar(model: &Model<'_>, pod: &Subject) -> bool {
 }
 
 fn logged(model: &Model<'_>, pod: &Subject) -> bool {
-    model.evidence.traffic.iter().any(|record| record.hop == SIDECAR && record.pod().as_ref() == Some(pod))
+    model.records_of(pod).any(|(_, record)| record.hop == SIDECAR)
 }
 
 /// The whole name of a host as an object of a namespace writes it: one without dots is a Service there.

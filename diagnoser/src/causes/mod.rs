@@ -9,6 +9,7 @@ mod asked_ports;
 mod asymmetric_routing;
 mod autoscaler_without_metrics;
 mod body_limits;
+mod candidates;
 mod certificate_expired;
 mod claims;
 mod cluster_dns_down;
@@ -202,10 +203,19 @@ mod ways;
 pub use reference::{Reference, reference, references};
 pub(crate) use together::together;
 
+use std::{cell::OnceCell, collections::BTreeSet};
+
 use crate::routing;
 use crate::{
-    connections::Connection, diagnosis::Fix, evidence::Citation, model::Model, narrowing::Narrowed, propagation::Mode,
-    request::Request, subject::Subject, symptoms::Symptom,
+    connections::Connection,
+    diagnosis::Fix,
+    evidence::Citation,
+    model::Model,
+    narrowing::Narrowed,
+    propagation::Mode,
+    request::Request,
+    subject::Subject,
+    symptoms::{Scope, Symptom},
 };
 
 /// Every cause the diagnoser knows, sorted by id.
@@ -390,9 +400,16 @@ pub struct Case<'m, 'e> {
     pub symptoms: &'m [Symptom],
     /// Of each symptom, which requests fail so and which do not; `None` for those not seen in requests.
     pub narrowed: &'m [Option<Narrowed>],
+    scope: OnceCell<BTreeSet<Subject>>,
+    placements: OnceCell<scheduling::Placements<'e>>,
 }
 
-impl<'m> Case<'m, '_> {
+impl<'m, 'e> Case<'m, 'e> {
+    /// A case to be looked at.
+    pub fn new(model: &'m Model<'e>, symptoms: &'m [Symptom], narrowed: &'m [Option<Narrowed>]) -> Self {
+        Self { model, symptoms, narrowed, scope: OnceCell::new(), placements: OnceCell::new() }
+    }
+
     /// The failing connections of machines that somebody suffers from, and not only a measurement.
     pub fn suffering(&self) -> impl Iterator<Item = &'m Connection> {
         let model = self.model;
@@ -406,7 +423,26 @@ impl<'m> Case<'m, '_> {
 
     /// Whether the fault behind any symptom can sit in this subject.
     pub fn in_scope(&self, subject: &Subject) -> bool {
-        self.symptoms.iter().any(|symptom| symptom.scope.contains(subject))
+        self.scope.get_or_init(|| self.scope()).contains(subject)
+    }
+}
+
+impl<'e> Case<'_, 'e> {
+    /// Where the search for a node ends, of the pods that wait for one.
+    fn placements(&self) -> &scheduling::Placements<'e> {
+        self.placements.get_or_init(|| scheduling::Placements::new(self.model))
+    }
+
+    /// The scopes of all symptoms as one.
+    fn scope(&self) -> BTreeSet<Subject> {
+        let suffering = self.symptoms.iter().filter(|symptom| matches!(symptom.scope, Scope::Everything));
+        let mut all = self.model.closure(suffering.map(|symptom| symptom.subject.clone()), |_, _| true);
+        for symptom in self.symptoms {
+            if let Scope::Only(subjects) = &symptom.scope {
+                all.extend(subjects.iter().cloned());
+            }
+        }
+        all
     }
 }
 

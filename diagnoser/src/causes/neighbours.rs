@@ -9,25 +9,27 @@ use std::collections::BTreeMap;
 use crate::json::Value;
 
 use super::{
-    Finding, Lack,
-    scheduling::{self, Stage},
+    Case, Finding, Lack,
+    candidates::{Candidate, Candidates},
+    scheduling::Stage,
     stuck::{self, Look, put_back},
 };
 use crate::{
-    evidence::{Citation, Object},
+    evidence::Object,
     model::Model,
-    policy::label_selector,
+    policy::{label_selector, selected_pods},
+    subject::Subject,
 };
 
 /// Which rule of a pod keeps it from a node.
-pub(super) enum Against {
+pub(super) enum Against<'e> {
     /// It does not want to be where this pod is: the place of the rule in its list, and the pod.
-    Apart(usize, Citation),
+    Apart(usize, &'e Object),
     /// It wants to be where pods are that are not there: the place of the rule.
     Beside(usize),
 }
 
-impl Against {
+impl Against<'_> {
     /// Whether it is anti-affinity.
     pub fn is_apart(&self) -> bool {
         matches!(self, Self::Apart(..))
@@ -41,31 +43,62 @@ fn rules<'e>(pod: &'e Object, kind: &str) -> &'e [Value] {
     pod.list(&format!("/spec/affinity/{kind}/{REQUIRED}"))
 }
 
-/// The first rule of a pod that keeps it from a node, as far as the pods there are known.
-pub(super) fn against(model: &Model<'_>, pod: &Object, node: &Object) -> Option<Against> {
-    let apart = rules(pod, "podAntiAffinity").iter().enumerate().find_map(|(place, rule)| {
-        let other = meant(model, pod, rule).find(|other| together(model, rule, other, node))?;
-        let at = other.text("/spec/nodeName").unwrap_or_default();
-        Some(Against::Apart(place, other.cite("/metadata/labels", format!("{} runs on {at}", other.subject()))))
-    });
-    apart.or_else(|| {
-        let mut wants = rules(pod, "podAffinity").iter().enumerate();
-        let unmet = wants.find(|(_, rule)| {
-            let mut others = meant(model, pod, rule).peekable();
-            let first_of_its_kind = others.peek().is_none() && means(model, pod, rule, pod);
-            domain(rule, node).is_none()
-                || !first_of_its_kind && !others.any(|other| together(model, rule, other, node))
+/// What a pod requires of the pods beside it.
+pub(super) struct Wishes<'e> {
+    apart: Vec<Rule<'e>>,
+    beside: Vec<Rule<'e>>,
+}
+
+/// One rule, and where the pods are that it means.
+struct Rule<'e> {
+    key: Option<&'e str>,
+    /// The first of them in each domain of the key.
+    there: BTreeMap<&'e str, &'e Object>,
+    /// Whether there is none yet and the pod is one itself: then it may go anywhere.
+    first_of_its_kind: bool,
+}
+
+impl<'e> Wishes<'e> {
+    pub(super) fn new(model: &Model<'e>, nodes: &Candidates<'_, 'e>, pod: &'e Object) -> Self {
+        let rule = |rule: &'e Value| {
+            let key = rule["topologyKey"].as_str();
+            let (mut there, mut any) = (BTreeMap::new(), false);
+            for other in meant(model, pod, rule) {
+                any = true;
+                if let Some(domain) = nodes.of(other).and_then(|node| node.labels.get(key?)) {
+                    there.entry(*domain).or_insert(other);
+                }
+            }
+            Rule { key, there, first_of_its_kind: !any && means(model, pod, rule, pod) }
+        };
+        let all = |kind: &str| rules(pod, kind).iter().map(rule).collect();
+        Self { apart: all("podAntiAffinity"), beside: all("podAffinity") }
+    }
+
+    /// The first rule that keeps the pod from a node, as far as the pods there are known.
+    pub(super) fn against(&self, node: &Candidate<'_, 'e>) -> Option<Against<'e>> {
+        let domain = |rule: &Rule<'e>| node.labels.get(rule.key?);
+        let apart = self.apart.iter().enumerate().find_map(|(place, rule)| {
+            let other = rule.there.get(domain(rule)?)?;
+            Some(Against::Apart(place, other))
         });
-        unmet.map(|(place, _)| Against::Beside(place))
-    })
+        let unmet = |rule: &Rule<'e>| {
+            domain(rule).is_none_or(|domain| !rule.first_of_its_kind && !rule.there.contains_key(domain))
+        };
+        apart.or_else(|| self.beside.iter().position(unmet).map(Against::Beside))
+    }
 }
 
 /// The pods on nodes that a rule means.
-fn meant<'m>(model: &'m Model<'_>, pod: &'m Object, rule: &'m Value) -> impl Iterator<Item = &'m Object> {
-    let others = model.evidence.objects.of_kind("pod").filter(|other| {
-        other.text("/spec/nodeName").is_some() && !matches!(other.text("/status/phase"), Some("Succeeded" | "Failed"))
-    });
-    others.filter(|other| means(model, pod, rule, other))
+fn meant<'e>(model: &Model<'e>, pod: &Object, rule: &'e Value) -> impl Iterator<Item = &'e Object> {
+    let objects = &model.evidence.objects;
+    let own = rule["namespaceSelector"].is_null() && rule["namespaces"].is_null();
+    let others: Vec<&Object> = match own {
+        true => selected_pods(objects, pod.namespace(), &rule["labelSelector"]).collect(),
+        false => objects.of_kind("pod").collect(),
+    };
+    let others = others.into_iter().filter(|other| other.text("/spec/nodeName").is_some() && !other.is_finished());
+    others.filter(move |other| means(model, pod, rule, other))
 }
 
 /// Whether a rule of a pod means another pod, by namespace and labels. No selector means none, an empty one all.
@@ -81,42 +114,29 @@ fn means(model: &Model<'_>, pod: &Object, rule: &Value, other: &Object) -> bool 
         if !selector.is_object() {
             return named || list("namespaces").next().is_none() && other.namespace() == pod.namespace();
         }
-        let object = model.object(&crate::subject::Subject::global("namespace", other.namespace()));
+        let object = model.object(&Subject::global("namespace", other.namespace()));
         let labels: BTreeMap<&str, &str> = object.map(Object::labels).unwrap_or_default();
         named || label_selector(selector, &labels)
     };
     selector.is_object() && label_selector(selector, &labels) && alike && of_namespace()
 }
 
-/// The value of a rule's topology key on a node.
-fn domain<'e>(rule: &Value, node: &'e Object) -> Option<&'e str> {
-    node.labels().get(rule["topologyKey"].as_str()?).copied()
-}
-
-/// Whether a pod is in the same domain as a node.
-fn together(model: &Model<'_>, rule: &Value, other: &Object, node: &Object) -> bool {
-    let here = domain(rule, node);
-    let nodes = &model.evidence.objects;
-    let of_other = other.text("/spec/nodeName").map(|name| crate::subject::Subject::global("node", name));
-    here.is_some() && of_other.and_then(|of| nodes.get(&of)).and_then(|node| domain(rule, node)) == here
-}
-
 /// What both causes do: the pods that get no node because of their rules of one kind.
-pub(super) fn findings(model: &Model<'_>, kind: &str, stage: Stage, summary: &str) -> Vec<Finding> {
+pub(super) fn findings(case: &Case<'_, '_>, kind: &str, stage: Stage, summary: &str) -> Vec<Finding> {
     stuck::findings(
-        model,
-        |pod| look(model, pod, kind, stage),
+        case.model,
+        |pod| look(case, pod, kind, stage),
         |owner, _| {
-            put_back(model, owner, summary.replace("OWNER", &owner.to_string()), |field| {
+            put_back(case.model, owner, summary.replace("OWNER", &owner.to_string()), |field| {
                 field.starts_with("/spec/affinity") || field.starts_with("/spec/topologySpreadConstraints")
             })
         },
     )
 }
 
-fn look(model: &Model<'_>, pod: &Object, kind: &str, stage: Stage) -> Option<Look> {
+fn look(case: &Case<'_, '_>, pod: &Object, kind: &str, stage: Stage) -> Option<Look> {
     let first = rules(pod, kind).first()?;
-    let placement = match scheduling::place(model, pod)? {
+    let placement = match case.placements().of(pod)? {
         Err(lacks) => return Some(Look::Unclear(lacks)),
         Ok(placement) => placement,
     };
@@ -128,14 +148,17 @@ fn look(model: &Model<'_>, pod: &Object, kind: &str, stage: Stage) -> Option<Loo
         let why = "the scheduler's word is not in it".to_owned();
         return Some(Look::Unclear(vec![Lack::objects("events", Some(pod.namespace()), why)]));
     };
-    let against: Vec<&Against> = placement.fits.iter().filter_map(|fit| fit.neighbours.as_ref()).collect();
+    let against: Vec<&Against<'_>> = placement.fits.iter().filter_map(|fit| fit.neighbours.as_deref()).collect();
     let place = against.first().map_or(0, |(Against::Apart(place, _) | Against::Beside(place))| *place);
     let rule = rules(pod, kind).get(place).unwrap_or(first);
     let by = rule["topologyKey"].as_str().unwrap_or_default();
     let says = format!("{} requires it of each {by}: {}", pod.subject(), rule["labelSelector"]);
     let mut evidence = vec![pod.cite(&format!("/spec/affinity/{kind}/{REQUIRED}/{place}"), says)];
     evidence.extend(against.iter().take(3).filter_map(|against| match against {
-        Against::Apart(_, other) => Some(other.clone()),
+        Against::Apart(_, other) => {
+            let at = other.text("/spec/nodeName").unwrap_or_default();
+            Some(other.cite("/metadata/labels", format!("{} runs on {at}", other.subject())))
+        }
         Against::Beside(_) => None,
     }));
     evidence.push(said.clone());

@@ -19,10 +19,10 @@
 
 use super::{
     Case, Cause, Finding,
-    scheduling::{self, Placement, Stage},
+    scheduling::{Placement, Stage},
     stuck::{self, Look, put_back},
 };
-use crate::{evidence::Object, model::Model};
+use crate::evidence::Object;
 
 /// See the module's comment.
 pub struct NodeSelectorUnmatched;
@@ -39,7 +39,7 @@ impl Cause for NodeSelectorUnmatched {
     fn examine(&self, case: &Case<'_, '_>) -> Vec<Finding> {
         stuck::findings(
             case.model,
-            |pod| look(case.model, pod),
+            |pod| look(case, pod),
             |owner, _| {
                 let summary = format!("Let {owner} ask for nodes that there are, or label those that are meant");
                 put_back(case.model, owner, summary, |field| {
@@ -50,10 +50,10 @@ impl Cause for NodeSelectorUnmatched {
     }
 }
 
-fn look(model: &Model<'_>, pod: &Object) -> Option<Look> {
+fn look(case: &Case<'_, '_>, pod: &Object) -> Option<Look> {
     let fields = ["/spec/nodeSelector", "/spec/affinity/nodeAffinity"];
     let asked = fields.into_iter().find_map(|field| Some((field, pod.get(field)?)))?;
-    Some(match scheduling::place(model, pod)? {
+    Some(match case.placements().of(pod)? {
         Err(lacks) => Look::Unclear(lacks),
         Ok(Placement { stage: Stage::Selector, fits, said }) => {
             let mut evidence = vec![pod.cite(asked.0, format!("{} asks for {}", pod.subject(), asked.1))];
@@ -62,7 +62,7 @@ fn look(model: &Model<'_>, pod: &Object) -> Option<Look> {
                 fit.node.cite("/metadata/labels", says)
             });
             evidence.extend(labels);
-            evidence.extend(said.map(|(_, cited)| cited));
+            evidence.extend(said.iter().map(|(_, cited)| cited.clone()));
             Look::Yes(evidence)
         }
         Ok(placement) => Look::No("a node has the labels it asks for".to_owned(), placement.readings()),

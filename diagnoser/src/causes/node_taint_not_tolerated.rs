@@ -21,7 +21,7 @@
 
 use super::{
     Case, Cause, Finding, Lack, rollout,
-    scheduling::{self, CORDON, Fit, Placement, Stage, is_of_the_control_plane},
+    scheduling::{CORDON, Fit, Placement, Stage, is_of_the_control_plane},
     stuck::{self, Look, put_back},
 };
 use crate::{
@@ -44,9 +44,8 @@ impl Cause for NodeTaintNotTolerated {
     }
 
     fn examine(&self, case: &Case<'_, '_>) -> Vec<Finding> {
-        let model = case.model;
-        let findings = stuck::findings(model, |pod| look(model, pod), |owner, pod| fix(model, owner, pod));
-        findings.into_iter().map(|finding| seat(model, finding)).collect()
+        let findings = stuck::findings(case.model, |pod| look(case, pod), |owner, pod| fix(case, owner, pod));
+        findings.into_iter().map(|finding| seat(case, finding)).collect()
     }
 }
 
@@ -58,16 +57,16 @@ fn barred<'p, 'e>(placement: &'p Placement<'e>) -> Vec<&'p Fit<'e>> {
     if free.is_empty() { fits().collect() } else { free }
 }
 
-fn look(model: &Model<'_>, pod: &Object) -> Option<Look> {
-    Some(match scheduling::place(model, pod)? {
+fn look(case: &Case<'_, '_>, pod: &Object) -> Option<Look> {
+    Some(match case.placements().of(pod)? {
         Err(lacks) => Look::Unclear(lacks),
         Ok(placement) => {
-            let barred = barred(&placement);
+            let barred = barred(placement);
             let (Stage::Taints, Some(first)) = (placement.stage, barred.first()) else {
                 return Some(Look::No("no taint alone keeps it from a node".to_owned(), placement.readings()));
             };
-            let owner = model.workload_of(pod.subject());
-            if let ([_], Some(lack)) = (&barred[..], unknown_wishes(model, &owner, &placement)) {
+            let owner = case.model.workload_of(pod.subject());
+            if let ([_], Some(lack)) = (&barred[..], unknown_wishes(case.model, &owner, placement)) {
                 return Some(Look::Unclear(vec![lack]));
             }
             let keys: Vec<&str> = first.taints.iter().map(|(_, key)| key.as_str()).collect();
@@ -75,7 +74,7 @@ fn look(model: &Model<'_>, pod: &Object) -> Option<Look> {
                 first.node.cite("/spec/taints", format!("{} is tainted: {}", first.node.subject(), keys.join(", "))),
                 pod.cite("/spec/tolerations", format!("{} does not tolerate that", pod.subject())),
             ];
-            evidence.extend(placement.said.map(|(_, cited)| cited));
+            evidence.extend(placement.said.iter().map(|(_, cited)| cited.clone()));
             Look::Yes(evidence)
         }
     })
@@ -111,10 +110,10 @@ fn has_elsewhere(model: &Model<'_>, owner: &Subject, placement: &Placement<'_>) 
 }
 
 /// The one node that is barred, where it is one and there is no other.
-fn node<'e>(model: &Model<'e>, owner: &Subject, pod: &'e Object) -> Option<(&'e Object, Vec<(usize, String)>)> {
-    let Some(Ok(placement)) = scheduling::place(model, pod) else { return None };
-    match &barred(&placement)[..] {
-        [one] if !tolerated_before(model, owner) && !has_elsewhere(model, owner, &placement) => {
+fn node<'e>(case: &Case<'_, 'e>, owner: &Subject, pod: &Object) -> Option<(&'e Object, Vec<(usize, String)>)> {
+    let Some(Ok(placement)) = case.placements().of(pod) else { return None };
+    match &barred(placement)[..] {
+        [one] if !tolerated_before(case.model, owner) && !has_elsewhere(case.model, owner, placement) => {
             Some((one.node, one.taints.clone()))
         }
         _ => None,
@@ -122,10 +121,10 @@ fn node<'e>(model: &Model<'e>, owner: &Subject, pod: &'e Object) -> Option<(&'e 
 }
 
 /// Takes away what bars the one node; else goes back to what was tolerated before.
-fn fix(model: &Model<'_>, owner: &Subject, pod: &Object) -> Fix {
-    let Some((node, taints)) = node(model, owner, pod) else {
+fn fix(case: &Case<'_, '_>, owner: &Subject, pod: &Object) -> Fix {
+    let Some((node, taints)) = node(case, owner, pod) else {
         let summary = format!("Let {owner} tolerate the taints of nodes that are meant for it, or take these away");
-        return put_back(model, owner, summary, |field| field.starts_with("/spec/tolerations"));
+        return put_back(case.model, owner, summary, |field| field.starts_with("/spec/tolerations"));
     };
     let object = node.subject().clone();
     // From the last to the first, so that places stay what they are.
@@ -139,9 +138,9 @@ fn fix(model: &Model<'_>, owner: &Subject, pod: &Object) -> Fix {
 }
 
 /// The cause sits in the node that is barred where it is the only one that there is for the pods, else in the workload.
-fn seat(model: &Model<'_>, mut finding: Finding) -> Finding {
-    let pod = finding.effects.first().and_then(|(pod, _)| model.object(pod));
-    if let Some((node, _)) = pod.and_then(|pod| node(model, &finding.subject, pod)) {
+fn seat(case: &Case<'_, '_>, mut finding: Finding) -> Finding {
+    let pod = finding.effects.first().and_then(|(pod, _)| case.model.object(pod));
+    if let Some((node, _)) = pod.and_then(|pod| node(case, &finding.subject, pod)) {
         finding.subject = node.subject().clone();
     }
     finding

@@ -33,7 +33,7 @@ impl Cause for PodAffinityUnsatisfiable {
 
     fn examine(&self, case: &Case<'_, '_>) -> Vec<Finding> {
         let summary = "Let OWNER ask to be beside pods that there are";
-        neighbours::findings(case.model, "podAffinity", Stage::Beside, summary)
+        neighbours::findings(case, "podAffinity", Stage::Beside, summary)
     }
 }
 

@@ -34,7 +34,7 @@ impl Cause for PodAntiAffinityUnsatisfiable {
 
     fn examine(&self, case: &Case<'_, '_>) -> Vec<Finding> {
         let summary = "Let OWNER keep apart only from what it must, and be no more than there is room for so";
-        neighbours::findings(case.model, "podAntiAffinity", Stage::Apart, summary)
+        neighbours::findings(case, "podAntiAffinity", Stage::Apart, summary)
     }
 }
 

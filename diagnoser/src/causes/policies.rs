@@ -207,8 +207,7 @@ fn lack(why: String) -> Lack {
 
 /// When a policy was last changed.
 pub(super) fn changed(model: &Model<'_>, policy: &Object) -> Option<jiff::Timestamp> {
-    let changes = model.evidence.changes.iter().filter(|change| change.object == *policy.subject());
-    changes.map(|change| change.time).max().or_else(|| policy.time("/metadata/creationTimestamp"))
+    model.changed(policy.subject()).or_else(|| policy.time("/metadata/creationTimestamp"))
 }
 
 /// What stopped connections produce: silence where they go; where others still get there, only who is stopped fails. Of a

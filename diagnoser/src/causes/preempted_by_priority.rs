@@ -20,14 +20,11 @@
 
 use std::collections::BTreeMap;
 
-use super::{
-    Case, Cause, Finding, State, rollout,
-    scheduling::{self, Stage},
-};
+use super::{Case, Cause, Finding, State, rollout, scheduling::Stage};
 use crate::{
     diagnosis::Fix,
     evidence::{Citation, Fact, Object},
-    model::{Model, is_down},
+    model::Model,
     propagation::Mode,
     subject::Subject,
 };
@@ -50,8 +47,8 @@ impl Cause for PreemptedByPriority {
     fn examine(&self, case: &Case<'_, '_>) -> Vec<Finding> {
         let model = case.model;
         let mut takers: BTreeMap<Subject, Vec<(&Object, Vec<Citation>)>> = BTreeMap::new();
-        for pod in model.evidence.objects.of_kind("pod").filter(|pod| is_down(pod)) {
-            let Some((taker, evidence)) = taken_by(model, pod) else { continue };
+        for pod in model.down() {
+            let Some((taker, evidence)) = taken_by(case, pod) else { continue };
             takers.entry(model.workload_of(taker.subject())).or_default().push((pod, evidence));
         }
         let finding = |(workload, pods): (Subject, Vec<(&Object, Vec<Citation>)>)| {
@@ -66,8 +63,9 @@ impl Cause for PreemptedByPriority {
 }
 
 /// The pod for which a sibling of this one, which waits for room, was thrown out; and what shows it.
-pub(super) fn taken_by<'e>(model: &Model<'e>, pod: &'e Object) -> Option<(&'e Object, Vec<Citation>)> {
-    let Some(Ok(placement)) = scheduling::place(model, pod) else { return None };
+pub(super) fn taken_by<'e>(case: &Case<'_, 'e>, pod: &Object) -> Option<(&'e Object, Vec<Citation>)> {
+    let model = case.model;
+    let Some(Ok(placement)) = case.placements().of(pod) else { return None };
     if placement.stage != Stage::Resources {
         return None;
     }
@@ -88,7 +86,7 @@ pub(super) fn taken_by<'e>(model: &Model<'e>, pod: &'e Object) -> Option<(&'e Ob
         taker.cite("/spec/nodeName", format!("{} has the place", taker.subject())),
         pod.cite("/status/conditions", format!("{} finds no other", pod.subject())),
     ];
-    Some((taker, evidence.into_iter().chain(placement.said.map(|(_, cited)| cited)).collect()))
+    Some((taker, evidence.into_iter().chain(placement.said.iter().map(|(_, cited)| cited.clone())).collect()))
 }
 
 /// Whether a pod may have been thrown out, where what was said was not collected: somebody runs who could have had that done.

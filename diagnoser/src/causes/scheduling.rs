@@ -3,18 +3,20 @@
 //! Source: kube-scheduler's plugins NodeAffinity, TaintToleration, NodeUnschedulable, NodeResourcesFit and InterPodAffinity; core/v1 types.go on
 //! node selector terms, taints and tolerations. Its messages are those of the plugins' `ErrReason` constants.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, rc::Rc};
 
 use crate::json::Value;
 
 use super::{
     Lack,
+    candidates::{Candidate, Candidates},
     neighbours::{self, Against},
     obstacles::{self, Obstacle},
 };
 use crate::{
     evidence::{Citation, Fact, Object},
-    model::{Model, quantity},
+    model::Model,
+    subject::Subject,
     symptoms::events_of,
 };
 
@@ -31,9 +33,9 @@ pub(super) struct Fit<'e> {
     /// Resources of which it has too little left, as far as is known who uses it.
     pub short: Vec<String>,
     /// Which of the pod's own required rules about other pods keeps it away.
-    pub neighbours: Option<Against>,
+    pub neighbours: Option<Box<Against<'e>>>,
     /// What else there keeps it away.
-    pub obstacle: Option<Obstacle>,
+    pub obstacle: Option<Box<Obstacle<'e>>>,
 }
 
 /// At which filter the last node is lost.
@@ -63,8 +65,8 @@ pub(super) enum Stage {
 
 /// A pod that waits for a node, and all there are.
 pub(super) struct Placement<'e> {
-    /// Every node.
-    pub fits: Vec<Fit<'e>>,
+    /// Every node; the same for pods that ask for the same.
+    pub fits: Rc<[Fit<'e>]>,
     /// What the scheduler said last.
     pub said: Option<(&'e str, Citation)>,
     /// Where the search ends.
@@ -100,24 +102,81 @@ pub(super) fn is_of_the_control_plane(key: &str) -> bool {
     key.starts_with("node-role.kubernetes.io/")
 }
 
-/// Looks for a node for a pod that has none. `None` where the pod does not wait for one.
-pub(super) fn place<'e>(model: &Model<'e>, pod: &'e Object) -> Option<Result<Placement<'e>, Vec<Lack>>> {
-    let waits = pod.text("/spec/nodeName").is_none() && pod.list("/spec/schedulingGates").is_empty();
-    if !waits || pod.text("/status/phase").is_some_and(|phase| phase != "Pending") {
-        return None;
+/// Where the search ends for every pod that waits for a node.
+pub(super) struct Placements<'e> {
+    of: BTreeMap<&'e Subject, Placement<'e>>,
+    lacks: Vec<Lack>,
+}
+
+impl<'e> Placements<'e> {
+    /// Looks for a node for every pod that has none. Pods of one template are tried once.
+    pub(super) fn new(model: &Model<'e>) -> Self {
+        let lacking = |why: String| Self { of: BTreeMap::new(), lacks: vec![Lack::objects("nodes", None, why)] };
+        let waiting: Vec<&Object> = model.down().filter(|pod| waits(pod)).collect();
+        if waiting.is_empty() {
+            return Self { of: BTreeMap::new(), lacks: vec![] };
+        }
+        if let Fact::Missed(why) = model.evidence.listed("node", "nodes") {
+            return lacking(why);
+        }
+        let nodes = Candidates::new(model);
+        // A node without any label was not collected whole: every node has its name as one.
+        if nodes.iter().len() == 0 || nodes.iter().any(|candidate| candidate.labels.is_empty()) {
+            return lacking("their labels were not collected".to_owned());
+        }
+        let mut tried: BTreeMap<String, Rc<[Fit<'e>]>> = BTreeMap::new();
+        let place = |pod: &'e Object| {
+            let fits = tried.entry(asks(pod)).or_insert_with(|| {
+                let wishes = Wishes::new(model, &nodes, pod);
+                nodes.iter().map(|candidate| wishes.fit(candidate)).collect()
+            });
+            (pod.subject(), placement(model, pod, Rc::clone(fits)))
+        };
+        Self { of: waiting.into_iter().map(place).collect(), lacks: vec![] }
     }
-    if let Fact::Missed(why) = model.evidence.listed("node", "nodes") {
-        return Some(Err(vec![Lack::objects("nodes", None, why)]));
+
+    /// Where the search ends for a pod; `None` where it does not wait for a node.
+    pub(super) fn of(&self, pod: &Object) -> Option<Result<&Placement<'e>, Vec<Lack>>> {
+        match self.of.get(pod.subject()) {
+            Some(placement) => Some(Ok(placement)),
+            None => (waits(pod) && !self.lacks.is_empty()).then(|| Err(self.lacks.clone())),
+        }
     }
-    let fits: Vec<Fit<'e>> = model.evidence.objects.of_kind("node").map(|node| fit(model, pod, node)).collect();
-    // A node without any label was not collected whole: every node has its name as one.
-    if fits.is_empty() || fits.iter().any(|fit| fit.node.labels().is_empty()) {
-        return Some(Err(vec![Lack::objects("nodes", None, "their labels were not collected".to_owned())]));
-    }
+}
+
+fn waits(pod: &Object) -> bool {
+    let free = pod.text("/spec/nodeName").is_none() && pod.list("/spec/schedulingGates").is_empty();
+    free && pod.text("/status/phase").is_none_or(|phase| phase == "Pending")
+}
+
+fn placement<'e>(model: &Model<'e>, pod: &'e Object, fits: Rc<[Fit<'e>]>) -> Placement<'e> {
     let said = said(model, pod);
     let (lost, text) = (stage(&fits), said.as_ref().map(|(text, _)| *text));
     let stage = text.and_then(|text| obstacles::told(pod, lost, text)).unwrap_or_else(|| agreed(lost, text));
-    Some(Ok(Placement { fits, said, stage }))
+    Placement { fits, said, stage }
+}
+
+/// All of a pod that decides which nodes take it, as text.
+fn asks(pod: &Object) -> String {
+    let mut text = pod.namespace().to_owned();
+    let mut add = |value: &Value| text.extend([" ", &value.to_string()]);
+    let of_other_pods = ["/spec/affinity", "/spec/topologySpreadConstraints"];
+    for field in of_other_pods.into_iter().chain(["/spec/hostNetwork", "/spec/nodeSelector", "/spec/tolerations"]) {
+        add(pod.get(field).unwrap_or(&Value::Null));
+    }
+    // Which pods are of its kind.
+    if of_other_pods.iter().any(|field| pod.get(field).is_some()) {
+        add(pod.get("/metadata/labels").unwrap_or(&Value::Null));
+    }
+    for list in ["/spec/containers", "/spec/initContainers"] {
+        add(&list.into());
+        for container in pod.list(list) {
+            add(&container["ports"]);
+            add(&container["resources"]);
+        }
+    }
+    pod.list("/spec/volumes").iter().for_each(|volume| add(&volume["persistentVolumeClaim"]));
+    text
 }
 
 fn stage(fits: &[Fit<'_>]) -> Stage {
@@ -183,48 +242,99 @@ fn said<'e>(model: &Model<'e>, pod: &'e Object) -> Option<(&'e str, Citation)> {
     })
 }
 
-fn fit<'e>(model: &Model<'e>, pod: &Object, node: &'e Object) -> Fit<'e> {
-    let tolerations = pod.list("/spec/tolerations");
-    let taints = node.list("/spec/taints").iter().enumerate().filter(|(_, taint)| {
-        matches!(taint["effect"].as_str(), Some("NoSchedule" | "NoExecute"))
-            && !tolerations.iter().any(|t| tolerates(t, taint))
-    });
-    let mut taints: Vec<(usize, String)> =
-        taints.map(|(i, taint)| (i, taint["key"].as_str().unwrap_or_default().to_owned())).collect();
-    let cordoned = node.get("/spec/unschedulable").is_some_and(|value| value == true);
-    let tolerated =
-        || tolerations.iter().any(|t| tolerates(t, &crate::json::json!({"key": CORDON, "effect": "NoSchedule"})));
-    if cordoned && !taints.iter().any(|(_, key)| key == CORDON) && !tolerated() {
-        taints.push((usize::MAX, CORDON.to_owned()));
+/// What a pod asks of a node, and of what is there.
+struct Wishes<'e> {
+    tolerations: &'e [Value],
+    selector: BTreeMap<&'e str, &'e str>,
+    terms: Option<&'e [Value]>,
+    requests: BTreeMap<String, f64>,
+    neighbours: neighbours::Wishes<'e>,
+    obstacles: obstacles::Wishes<'e>,
+}
+
+impl<'e> Wishes<'e> {
+    fn new(model: &Model<'e>, nodes: &Candidates<'_, 'e>, pod: &'e Object) -> Self {
+        const TERMS: &str =
+            "/spec/affinity/nodeAffinity/requiredDuringSchedulingIgnoredDuringExecution/nodeSelectorTerms";
+        let mut wishes = Self {
+            tolerations: pod.list("/spec/tolerations"),
+            selector: pod.map("/spec/nodeSelector"),
+            terms: pod.get(TERMS).and_then(Value::as_array),
+            requests: requests(pod),
+            neighbours: neighbours::Wishes::new(model, nodes, pod),
+            obstacles: obstacles::Wishes::default(),
+        };
+        let asked_for = nodes.iter().filter(|candidate| wishes.selects(candidate));
+        wishes.obstacles = obstacles::Wishes::new(model, asked_for, pod);
+        wishes
     }
-    Fit {
-        node,
-        matches: selected(pod, node),
-        taints,
-        short: short(model, pod, node),
-        neighbours: neighbours::against(model, pod, node),
-        obstacle: obstacles::of(model, pod, node),
+
+    /// Whether a node has what the pod's node selector and required node affinity ask for.
+    fn selects(&self, candidate: &Candidate<'_, '_>) -> bool {
+        let Candidate { node, labels, .. } = candidate;
+        self.selector.iter().all(|(key, value)| labels.get(key) == Some(value))
+            && self.terms.is_none_or(|terms| terms.iter().any(|term| matches(term, node, labels)))
+    }
+
+    fn fit(&self, candidate: &Candidate<'_, 'e>) -> Fit<'e> {
+        Fit {
+            node: candidate.node,
+            matches: self.selects(candidate),
+            taints: self.taints(candidate.node),
+            short: self.short(candidate),
+            neighbours: self.neighbours.against(candidate).map(Box::new),
+            obstacle: self.obstacles.first(candidate).map(Box::new),
+        }
+    }
+
+    /// The taints that are not tolerated, with their places.
+    fn taints(&self, node: &Object) -> Vec<(usize, String)> {
+        let tolerated = |taint: &Value| self.tolerations.iter().any(|toleration| tolerates(toleration, taint));
+        let taints = node.list("/spec/taints").iter().enumerate().filter(|(_, taint)| {
+            matches!(taint["effect"].as_str(), Some("NoSchedule" | "NoExecute")) && !tolerated(taint)
+        });
+        let mut taints: Vec<(usize, String)> =
+            taints.map(|(i, taint)| (i, taint["key"].as_str().unwrap_or_default().to_owned())).collect();
+        let cordoned = node.get("/spec/unschedulable").is_some_and(|value| value == true);
+        let wish = || crate::json::json!({"key": CORDON, "effect": "NoSchedule"});
+        if cordoned && !taints.iter().any(|(_, key)| key == CORDON) && !tolerated(&wish()) {
+            taints.push((usize::MAX, CORDON.to_owned()));
+        }
+        taints
+    }
+
+    /// The resources of which a node has too little left. Of the pods on it those that were collected count, so that it may have
+    /// less than this says, never more.
+    fn short(&self, candidate: &Candidate<'_, '_>) -> Vec<String> {
+        let Some(allocatable) = &candidate.allocatable else { return vec![] };
+        let taken = candidate.taken;
+        let mut short: Vec<String> = Vec::new();
+        for (resource, needed) in &self.requests {
+            let has = allocatable.get(resource.as_str()).copied().unwrap_or_default();
+            let used = taken.and_then(|taken| taken.requests.get(resource)).copied().unwrap_or_default();
+            // A resource that is asked for at nothing is asked for by nobody.
+            if *needed > 0.0 && used + needed > has {
+                short.push(resource.clone());
+            }
+        }
+        let pods = taken.map_or(0, |taken| taken.pods);
+        if allocatable.get("pods").is_some_and(|most| pods as f64 + 1.0 > *most) {
+            short.push("pods".to_owned());
+        }
+        short
     }
 }
 
 /// Whether a toleration covers a taint. An empty key with `Exists` covers all, an empty effect every effect.
 fn tolerates(toleration: &Value, taint: &Value) -> bool {
-    let text = |value: &Value, key: &str| value[key].as_str().unwrap_or_default().to_owned();
+    fn text<'v>(value: &'v Value, key: &str) -> &'v str {
+        value[key].as_str().unwrap_or_default()
+    }
     let (key, effect) = (text(toleration, "key"), text(toleration, "effect"));
     let exists = toleration["operator"] == "Exists";
     (effect.is_empty() || effect == text(taint, "effect"))
         && (key == text(taint, "key") || key.is_empty() && exists)
         && (exists || text(toleration, "value") == text(taint, "value"))
-}
-
-/// Whether a node has what the pod's node selector and required node affinity ask for.
-pub(super) fn selected(pod: &Object, node: &Object) -> bool {
-    let labels = node.labels();
-    let asked = pod.map("/spec/nodeSelector").iter().all(|(key, value)| labels.get(key) == Some(value));
-    let required =
-        pod.get("/spec/affinity/nodeAffinity/requiredDuringSchedulingIgnoredDuringExecution/nodeSelectorTerms");
-    asked
-        && required.and_then(Value::as_array).is_none_or(|terms| terms.iter().any(|term| matches(term, node, &labels)))
 }
 
 /// Whether a term matches: all of its expressions and fields. One without any matches nothing.
@@ -250,27 +360,6 @@ pub(super) fn expressed(expression: &Value, labels: &BTreeMap<&str, &str>) -> bo
         Some("Lt") => compare().is_some_and(|(value, than)| value < than),
         _ => false,
     }
-}
-
-/// The resources of which a node has too little left. Of the pods on it those that were collected count, so that it may have
-/// less than this says, never more.
-fn short(model: &Model<'_>, pod: &Object, node: &Object) -> Vec<String> {
-    let Some(allocatable) = node.get("/status/allocatable").and_then(Value::as_object) else { return vec![] };
-    let taken = model.taken(node.subject());
-    let mut short: Vec<String> = Vec::new();
-    for (resource, needed) in requests(pod) {
-        let has = allocatable.get(&resource).and_then(quantity).unwrap_or_default();
-        let used = taken.and_then(|taken| taken.requests.get(&resource)).copied().unwrap_or_default();
-        // A resource that is asked for at nothing is asked for by nobody.
-        if needed > 0.0 && used + needed > has {
-            short.push(resource);
-        }
-    }
-    let pods = taken.map_or(0, |taken| taken.pods);
-    if allocatable.get("pods").and_then(quantity).is_some_and(|most| pods as f64 + 1.0 > most) {
-        short.push("pods".to_owned());
-    }
-    short
 }
 
 #[cfg(test)]

@@ -46,9 +46,7 @@ impl Cause for ServiceNameWrong {
     }
 
     fn examine(&self, case: &Case<'_, '_>) -> Vec<Finding> {
-        let pods = case.model.evidence.objects.of_kind("pod");
-        let workloads: BTreeSet<Subject> = pods.map(|pod| case.model.workload_of(pod.subject())).collect();
-        workloads.iter().flat_map(|workload| examine(case.model, workload)).collect()
+        case.model.workloads().iter().flat_map(|workload| examine(case.model, workload)).collect()
     }
 }
 

@@ -108,7 +108,7 @@ fn state(
     let Some(worst) = slow.iter().max_by(|a, b| a.seconds().total_cmp(&b.seconds())) else {
         // Nobody behind the caller has any of the requests in its log, if it has one.
         let lacks: Vec<_> = pods.iter().filter_map(|pod| exchange::lack_log(model, pod)).collect();
-        let recorded = |pod: &Subject| model.evidence.traffic.iter().any(|record| record.pod().as_ref() == Some(pod));
+        let recorded = |pod: &Subject| model.records_of(pod).next().is_some();
         if lacks.is_empty() || pods.iter().any(recorded) {
             let cited = late.iter().map(|one| one.behind.unwrap_or(one.caller).cite()).take(1).collect();
             return State::excluded("no request that was given up took long there", cited);
@@ -164,12 +164,8 @@ fn usual(model: &Model<'_>, symptom: &Symptom, workload: &Subject, like: &Line<'
     let mut earlier = answers(model, symptom, workload, like, true);
     // The first requests that were late began before anybody knew.
     earlier.retain(|(_, record)| {
-        record.id.is_none()
-            || model
-                .evidence
-                .traffic
-                .iter()
-                .any(|other| other.id == record.id && other.hop != record.hop && other.succeeded())
+        let went_well = |id: &String| model.records_with(id).any(|other| other.hop != record.hop && other.succeeded());
+        record.id.as_ref().is_none_or(went_well)
     });
     earlier.sort_by(|(_, a), (_, b)| a.seconds.unwrap_or_default().total_cmp(&b.seconds.unwrap_or_default()));
     let (index, record) = *earlier.get(earlier.len() / 2)?;

@@ -6,7 +6,7 @@ use super::{Finding, Lack, Proof, State, rollout};
 use crate::{
     diagnosis::Fix,
     evidence::{Citation, Object},
-    model::{Model, is_down},
+    model::Model,
     propagation::Mode,
     subject::Subject,
 };
@@ -31,7 +31,7 @@ pub(super) fn findings(
     fix: impl Fn(&Subject, &Object) -> Fix,
 ) -> Vec<Finding> {
     let mut groups: BTreeMap<(Subject, u8), Vec<(&Object, Look)>> = BTreeMap::new();
-    for pod in model.evidence.objects.of_kind("pod").filter(|pod| is_down(pod)) {
+    for pod in model.down() {
         let Some(look) = look(pod) else { continue };
         let rank = match look {
             Look::Yes(_) => 0,

@@ -21,13 +21,17 @@ pub(crate) fn together(findings: Vec<Finding>) -> Vec<Finding> {
             proven.insert(finding.subject, (finding.effects, more));
             continue;
         };
-        add(effects, finding.effects);
+        effects.extend(finding.effects);
         whole.evidence.extend(more.evidence);
         whole.wants.extend(more.wants);
         if !whole.fix.summary.contains(&more.fix.summary) {
             whole.fix.summary = format!("{}; {}", whole.fix.summary, more.fix.summary);
         }
-        add(&mut whole.fix.patch, more.fix.patch);
+        for change in more.fix.patch {
+            if !whole.fix.patch.contains(&change) {
+                whole.fix.patch.push(change);
+            }
+        }
     }
     let decided: BTreeSet<Subject> = others
         .iter()
@@ -36,18 +40,12 @@ pub(crate) fn together(findings: Vec<Finding>) -> Vec<Finding> {
         .chain(proven.keys().cloned())
         .collect();
     others.retain(|finding| !matches!(finding.state, State::Excluded { .. }) || !decided.contains(&finding.subject));
-    let proven =
-        proven.into_iter().map(|(subject, (effects, proof))| Finding { subject, effects, state: State::Holds(proof) });
+    let proven = proven.into_iter().map(|(subject, (mut effects, proof))| {
+        let mut seen = BTreeSet::new();
+        effects.retain(|effect| seen.insert(effect.clone()));
+        Finding { subject, effects, state: State::Holds(proof) }
+    });
     proven.chain(others).collect()
-}
-
-/// What is new of `more`.
-fn add<T: PartialEq>(known: &mut Vec<T>, more: Vec<T>) {
-    for each in more {
-        if !known.contains(&each) {
-            known.push(each);
-        }
-    }
 }
 
 #[cfg(test)]

@@ -33,7 +33,7 @@ impl Cause for TopologySpreadUnsatisfiable {
 
     fn examine(&self, case: &Case<'_, '_>) -> Vec<Finding> {
         let summary = "Let OWNER spread its pods by what the nodes have";
-        obstacles::findings(case.model, Stage::Spread, summary, "/spec/topologySpreadConstraints")
+        obstacles::findings(case, Stage::Spread, summary, "/spec/topologySpreadConstraints")
     }
 }
 

@@ -35,7 +35,7 @@ impl Cause for VolumeNodeAffinityConflict {
 
     fn examine(&self, case: &Case<'_, '_>) -> Vec<Finding> {
         let summary = "Let OWNER run where its volume can be had, or use another volume";
-        obstacles::findings(case.model, Stage::Volume, summary, "/spec/volumes")
+        obstacles::findings(case, Stage::Volume, summary, "/spec/volumes")
     }
 }
 

@@ -73,6 +73,7 @@ pub use memory::Memory;
 pub(crate) use metrics::middle;
 pub use metrics::{Metrics, Rise, Series};
 pub use mongo::{ReplicaSet, ReplicaSetMember};
+pub(crate) use objects::string_map;
 pub use objects::{Object, Objects, selects};
 pub use oom::OomKill;
 pub use packets::{CapturedPacket, Icmp, Payload, TcpFlags};

@@ -98,6 +98,11 @@ impl Object {
             && selector.iter().all(|(key, value)| labels.is_some_and(|labels| labels[*key].as_str() == Some(*value)))
     }
 
+    /// Whether it is a pod that has come to its end, well or not.
+    pub fn is_finished(&self) -> bool {
+        matches!(self.text("/status/phase"), Some("Succeeded" | "Failed"))
+    }
+
     /// The object that an event is about.
     pub fn regarding(&self) -> Option<Subject> {
         let text = |key: &str| {

@@ -27,8 +27,7 @@ impl Addresses {
         }
         // A pod in the host's network has the node's address; the node keeps it.
         for pod in evidence.objects.of_kind("pod").filter(|pod| pod.get("/spec/hostNetwork").is_none()) {
-            let finished = matches!(pod.text("/status/phase"), Some("Succeeded" | "Failed"));
-            add(pod.text("/status/podIP").filter(|_| !finished), pod.subject());
+            add(pod.text("/status/podIP").filter(|_| !pod.is_finished()), pod.subject());
         }
         for service in evidence.objects.of_kind("service") {
             add(service.text("/spec/clusterIP"), service.subject());

@@ -7,7 +7,9 @@ use std::{
 
 use crate::json::Value;
 
-use super::{Edge, Machines, Model, Relation, address::Addresses, dns, workload};
+use super::{
+    Edge, Machines, Model, Relation, address::Addresses, dns, is_down, is_restarting, records::Records, workload,
+};
 use crate::{
     attempts, connections,
     evidence::{Citation, Evidence, Object, Outcome, ProbeKind, Target},
@@ -18,14 +20,20 @@ use crate::{
 
 /// Builds the graph.
 pub(super) fn build(evidence: &Evidence) -> Model<'_> {
+    let (machines, now) = (Machines::new(evidence), now(evidence));
     let mut model = Model {
         evidence,
         dependencies: BTreeMap::new(),
         dependents: BTreeMap::new(),
-        addresses: Addresses::new(evidence, &Machines::new(evidence)),
-        machines: Machines::new(evidence),
-        now: now(evidence),
+        addresses: Addresses::new(evidence, &machines),
+        machines,
+        now,
         connections: Vec::new(),
+        records: Records::new(evidence),
+        troubled: evidence.objects.of_kind("pod").filter(|pod| is_down(pod) || is_restarting(pod, now)).collect(),
+        workloads: OnceCell::new(),
+        // Of each object the last one counts: they are in the order of their times.
+        changed: evidence.changes.iter().map(|change| (&change.object, change.time)).collect(),
         taken: OnceCell::new(),
         ready: OnceCell::new(),
     };

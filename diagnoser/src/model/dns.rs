@@ -22,8 +22,7 @@ impl<'e> Model<'e> {
 
     /// The names that a pod sent requests to, as its own records have them.
     pub fn names_requested(&self, pod: &Subject) -> BTreeSet<Subject> {
-        let requests = self.evidence.traffic.iter().filter(|record| record.pod().as_ref() == Some(pod));
-        let hosts = requests.filter_map(|record| record.upstream.as_deref()?.rsplit_once(':'));
+        let hosts = self.records_of(pod).filter_map(|(_, record)| record.upstream.as_deref()?.rsplit_once(':'));
         let names = hosts.map(|(host, _)| host).filter(|host| host.parse::<IpAddr>().is_err());
         names.map(|name| Subject::global("name", name)).collect()
     }

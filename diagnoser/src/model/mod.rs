@@ -6,6 +6,7 @@ pub(crate) mod clusters;
 mod dns;
 mod endpoints;
 mod machines;
+mod records;
 mod taken;
 mod workload;
 
@@ -71,6 +72,10 @@ pub struct Model<'e> {
     /// When the evidence was taken, or the latest time in it.
     pub now: Option<jiff::Timestamp>,
     connections: Vec<Connection>,
+    records: records::Records<'e>,
+    troubled: Vec<&'e Object>,
+    workloads: OnceCell<BTreeSet<Subject>>,
+    changed: BTreeMap<&'e Subject, jiff::Timestamp>,
     taken: OnceCell<BTreeMap<Subject, Taken>>,
     ready: OnceCell<BTreeMap<Subject, Vec<Subject>>>,
 }
@@ -161,6 +166,29 @@ impl<'e> Model<'e> {
     /// the others have the template before.
     pub fn typical_pod(&self, workload: &Subject) -> Option<&'e Object> {
         self.pods_of(workload).find(|pod| is_down(pod)).or_else(|| self.pods_of(workload).next())
+    }
+
+    /// The pods that should serve and do not, or that come and go.
+    pub fn troubled(&self) -> impl Iterator<Item = &'e Object> + use<'_, 'e> {
+        self.troubled.iter().copied()
+    }
+
+    /// The pods that should serve and do not.
+    pub fn down(&self) -> impl Iterator<Item = &'e Object> + use<'_, 'e> {
+        self.troubled().filter(|pod| is_down(pod))
+    }
+
+    /// The workloads of all pods.
+    pub fn workloads(&self) -> &BTreeSet<Subject> {
+        self.workloads.get_or_init(|| {
+            let pods = self.evidence.objects.of_kind("pod");
+            pods.map(|pod| self.workload_of(pod.subject())).collect()
+        })
+    }
+
+    /// When an object was last changed, where that is known.
+    pub fn changed(&self, subject: &Subject) -> Option<jiff::Timestamp> {
+        self.changed.get(subject).copied()
     }
 
     /// The topmost owner of a pod: its Deployment, StatefulSet, DaemonSet, Job; itself where it has none.

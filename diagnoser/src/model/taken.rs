@@ -29,7 +29,7 @@ impl Model<'_> {
         for (node, dependents) in &self.dependents {
             let on_it = dependents.iter().filter(|(_, relation)| *relation == Relation::RunsOn);
             for pod in on_it.filter_map(|(pod, _)| self.object(pod)) {
-                if matches!(pod.text("/status/phase"), Some("Succeeded" | "Failed")) {
+                if pod.is_finished() {
                     continue;
                 }
                 let taken = taken.entry(node.clone()).or_default();

@@ -9,8 +9,7 @@ use crate::{
 
 /// Whether the pod still counts for its workload: not being deleted, not finished.
 pub(super) fn counts(pod: &Object) -> bool {
-    pod.get("/metadata/deletionTimestamp").is_none()
-        && !matches!(pod.text("/status/phase"), Some("Succeeded" | "Failed"))
+    pod.get("/metadata/deletionTimestamp").is_none() && !pod.is_finished()
 }
 
 /// Whether the Ready condition is true.

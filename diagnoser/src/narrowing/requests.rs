@@ -1,7 +1,7 @@
 //! The requests behind a symptom as rows: each request of the outermost hop, joined by its id with what the hops behind
 //! it logged, so that the pod and node that served it are attributes of it like its path and size.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::{Scope, Table, Value, narrow};
 use crate::{
@@ -52,21 +52,25 @@ fn shows(record: &RequestRecord, seen: Observation) -> bool {
 /// The records of every request that has an id, and the hops behind the outermost one.
 struct Hops<'a> {
     by_id: BTreeMap<&'a str, Vec<&'a RequestRecord>>,
-    names: Vec<String>,
+    /// Each with the first pod that logged something there.
+    all: BTreeMap<&'a str, Option<Subject>>,
 }
 
 impl<'a> Hops<'a> {
     fn new(model: &Model<'a>) -> Self {
         let mut by_id: BTreeMap<&str, Vec<&RequestRecord>> = BTreeMap::new();
-        let mut names: BTreeSet<&str> = BTreeSet::new();
+        let mut all: BTreeMap<&str, Option<Subject>> = BTreeMap::new();
         for record in &model.evidence.traffic {
-            names.insert(&record.hop);
+            let first = all.entry(&record.hop).or_default();
+            if first.is_none() {
+                *first = record.pod();
+            }
             if let Some(id) = record.id.as_deref().filter(|id| !id.is_empty()) {
                 by_id.entry(id).or_default().push(record);
             }
         }
         by_id.values_mut().for_each(|records| deepest_first(records));
-        Self { by_id, names: names.into_iter().map(str::to_owned).collect() }
+        Self { by_id, all }
     }
 
     fn narrowed(&self, model: &Model<'_>, records: &[&RequestRecord], seen: Observation) -> Narrowed {
@@ -85,8 +89,7 @@ impl<'a> Hops<'a> {
     /// In the order in which people would name them: what the request is, whose it is, where it went, when.
     fn names(&self) -> Vec<String> {
         let fixed = ["method", "path", "bytes", "user", "client", "zone"].map(str::to_owned);
-        let hops =
-            ["pod", "node"].into_iter().flat_map(|what| self.names.iter().map(move |hop| format!("{hop} {what}")));
+        let hops = ["pod", "node"].into_iter().flat_map(|what| self.all.keys().map(move |hop| format!("{hop} {what}")));
         fixed.into_iter().chain(hops).chain(["time".to_owned()]).collect()
     }
 
@@ -107,7 +110,7 @@ impl<'a> Hops<'a> {
             client.as_deref().and_then(text),
             record.zone.as_deref().and_then(text),
         ];
-        let pods: Vec<Option<Subject>> = self.names.iter().map(|hop| self.served(model, record, hop)).collect();
+        let pods: Vec<Option<Subject>> = self.all.keys().map(|hop| self.served(model, record, hop)).collect();
         let node =
             |pod: &Option<Subject>| model.node_of(pod.as_ref()?).map(|node| model.evidence.machine(node).to_string());
         values.extend(pods.iter().map(|pod| pod.as_ref().and_then(|pod| text(&pod.to_string()))));
@@ -123,19 +126,13 @@ impl<'a> Hops<'a> {
         here.and_then(|other| other.pod()).or_else(|| {
             let sent = joined.iter().filter_map(|other| model.resolve(other.upstream.as_deref()?, None));
             let mut pods = sent.filter(|subject| subject.is("pod"));
-            pods.find(|pod| pod_of_hop(model, pod, hop))
+            pods.find(|pod| self.is_of(model, pod, hop))
         })
     }
-}
 
-/// Whether a pod belongs to a hop, as other records show.
-fn pod_of_hop(model: &Model<'_>, pod: &Subject, hop: &str) -> bool {
-    let workload = model.workload_of(pod);
-    model
-        .evidence
-        .traffic
-        .iter()
-        .filter(|record| record.hop == hop)
-        .find_map(RequestRecord::pod)
-        .is_some_and(|known| known == *pod || model.workload_of(&known) == workload)
+    /// Whether a pod belongs to a hop, as other records show.
+    fn is_of(&self, model: &Model<'_>, pod: &Subject, hop: &str) -> bool {
+        let known = self.all.get(hop).and_then(Option::as_ref);
+        known.is_some_and(|known| known == pod || model.workload_of(known) == model.workload_of(pod))
+    }
 }

@@ -23,7 +23,7 @@ pub(super) fn symptoms(model: &Model<'_>) -> Vec<Symptom> {
             let same = found.iter().filter(|symptom: &&Symptom| symptom.id.starts_with(kind)).count();
             found.push(Symptom {
                 id: format!("{kind}-{}", same + 1),
-                scope: BTreeSet::from([subject.clone(), machine.clone()]),
+                scope: BTreeSet::from([subject.clone(), machine.clone()]).into(),
                 subject,
                 seen,
                 says,

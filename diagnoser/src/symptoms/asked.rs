@@ -51,9 +51,19 @@ impl Asked {
         Subject::global("name", &self.host)
     }
 
+    /// Whether a subject is a kind of request.
+    pub fn is(subject: &Subject) -> bool {
+        subject.is(KIND)
+    }
+
+    /// What comes before all kinds of request among subjects.
+    pub(super) fn first() -> Subject {
+        Subject::global(KIND, "")
+    }
+
     /// The kind of request that a subject is.
     pub fn of(subject: &Subject) -> Option<Self> {
-        let mut words = Some(&subject.name).filter(|_| subject.is(KIND))?.splitn(3, ' ');
+        let mut words = Some(&subject.name).filter(|_| Self::is(subject))?.splitn(3, ' ');
         Some(Self::new(words.next()?, words.next()?, words.next()?))
     }
 }

@@ -1,7 +1,7 @@
 //! Workloads that were measured to become late, or to serve nothing any more, where no request is on record that tells; and what a
 //! monitoring system raised, where nothing else tells of anybody who suffers.
 
-use super::{Observation, Symptom};
+use super::{Observation, Scope, Symptom};
 use crate::{
     delays,
     evidence::{Citation, Outcome},
@@ -25,7 +25,6 @@ pub(super) fn measured(model: &Model<'_>) -> Vec<Symptom> {
         found.push(Symptom {
             user: measured.is_late(),
             ..symptom(
-                model,
                 "late",
                 found.len(),
                 measured.subject(),
@@ -66,19 +65,12 @@ pub(super) fn raised(model: &Model<'_>) -> Vec<Symptom> {
             (Some(service), None) => service.subject().clone(),
             _ => Subject::global("name", &alert.entity),
         };
-        found.push(symptom(model, "alert", found.len(), &subject, seen, alert.cited.clone()));
+        found.push(symptom("alert", found.len(), &subject, seen, alert.cited.clone()));
     }
     found
 }
 
-fn symptom(
-    model: &Model<'_>,
-    kind: &str,
-    before: usize,
-    subject: &Subject,
-    seen: Observation,
-    cited: Citation,
-) -> Symptom {
+fn symptom(kind: &str, before: usize, subject: &Subject, seen: Observation, cited: Citation) -> Symptom {
     Symptom {
         id: format!("{kind}-{}", before + 1),
         subject: subject.clone(),
@@ -86,7 +78,7 @@ fn symptom(
         says: format!("{subject}: {}", cited.says),
         since: None,
         evidence: vec![cited],
-        scope: model.closure([subject.clone()], |_, _| true),
+        scope: Scope::Everything,
         origin: None,
         user: false,
         connection: None,

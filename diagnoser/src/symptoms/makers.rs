@@ -3,7 +3,7 @@
 //! Source: kubernetes/pkg/controller/replicaset (condition ReplicaFailure, event FailedCreate), which pass on what the API
 //! server's admission answered.
 
-use super::{Observation, Symptom, events_of};
+use super::{Observation, Scope, Symptom, events_of};
 use crate::{
     evidence::{Citation, Fact, Object},
     model::{Model, is_down, is_ready},
@@ -52,7 +52,7 @@ pub(super) fn refused(model: &Model<'_>) -> Vec<Symptom> {
         says: format!("{}, and more are refused", cited.says),
         since: None,
         evidence: vec![cited, refusal],
-        scope: model.closure([workload.subject().clone()], |_, _| true),
+        scope: Scope::Everything,
         origin: None,
         user: false,
         connection: None,

@@ -10,10 +10,9 @@ mod objects;
 mod origin;
 mod probes;
 mod requests;
+mod scope;
 mod slow;
 mod told;
-
-use std::collections::BTreeSet;
 
 use crate::{
     evidence::{Citation, Outcome},
@@ -29,6 +28,7 @@ pub(crate) use nodes::{is_control_plane, missed_units, readiness, runtime_unit, 
 pub(crate) use objects::event_time;
 pub use origin::Origin;
 pub(crate) use requests::{alike, observation, outermost, steady, words};
+pub use scope::Scope;
 pub(crate) use slow::median;
 pub(crate) use told::held_up;
 
@@ -77,7 +77,7 @@ pub struct Symptom {
     /// Where it stands.
     pub evidence: Vec<Citation>,
     /// Where the fault can sit.
-    pub scope: BTreeSet<Subject>,
+    pub scope: Scope,
     /// The hop at which the failing requests end, where the logs tell.
     pub origin: Option<Origin>,
     /// Whether a user or client of the system sees it, as against a state inside.
@@ -99,7 +99,12 @@ impl Symptom {
 
     /// The kind of request that suffers, where it is one that goes by a name.
     pub fn asked(&self) -> Option<Asked> {
-        self.scope.iter().find_map(Asked::of)
+        self.scope.request().and_then(Asked::of)
+    }
+
+    /// What no other symptom is seen in: the connection that suffers, or the kind of request.
+    pub fn own(&self) -> impl Iterator<Item = &Subject> {
+        self.scope.request().into_iter().chain(&self.connection)
     }
 }
 

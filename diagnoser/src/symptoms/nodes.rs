@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Observation, Symptom, objects::START_UP};
+use super::{Observation, Scope, Symptom, objects::START_UP};
 use crate::{
     evidence::{Citation, Fact, Object, Unit},
     model::Model,
@@ -51,7 +51,7 @@ pub(super) fn down_nodes(model: &Model<'_>) -> Vec<Symptom> {
             says: format!("{} is not ready ({})", node.subject(), ready.evidence.says),
             since: ready.since,
             evidence: vec![ready.evidence],
-            scope: model.closure([node.subject().clone()], |_, _| true),
+            scope: Scope::Everything,
             origin: None,
             user: false,
             connection: None,
@@ -115,7 +115,7 @@ pub(super) fn missed(model: &Model<'_>) -> Vec<Symptom> {
             let subject = unit_of(node.name(), unit);
             found.push(Symptom {
                 id: format!("unit-{}", found.len() + 1),
-                scope: BTreeSet::from([subject.clone(), node.subject().clone()]),
+                scope: BTreeSet::from([subject.clone(), node.subject().clone()]).into(),
                 subject,
                 seen: Observation::UnitDown,
                 says: format!("{unit} does not run on {}", node.subject()),

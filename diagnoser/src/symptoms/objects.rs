@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{Observation, Symptom};
+use super::{Observation, Scope, Symptom};
 use crate::{
     evidence::{Citation, Evidence, Fact, Object},
-    model::{Model, Relation, is_down, is_restarting},
+    model::{Model, Relation, is_restarting},
     subject::Subject,
 };
 
@@ -16,7 +16,7 @@ pub(super) const START_UP: jiff::SignedDuration = jiff::SignedDuration::from_sec
 pub(super) fn down_pods(model: &Model<'_>) -> Vec<Symptom> {
     let warnings = warnings(model.evidence);
     let mut found = Vec::new();
-    for pod in model.evidence.objects.of_kind("pod").filter(|pod| is_down(pod) || is_restarting(pod, model.now)) {
+    for pod in model.troubled() {
         let waiting = pod.list("/status/containerStatuses").iter().chain(pod.list("/status/initContainerStatuses"));
         let reason = waiting
             .filter_map(|status| status["state"]["waiting"]["reason"].as_str())
@@ -43,7 +43,7 @@ pub(super) fn down_pods(model: &Model<'_>) -> Vec<Symptom> {
                 .into_iter()
                 .chain(warning.cloned())
                 .collect(),
-            scope: model.closure([pod.subject().clone()], |_, _| true),
+            scope: Scope::Everything,
             origin: None,
             user: false,
             connection: None,
@@ -92,7 +92,7 @@ pub(super) fn empty_services(model: &Model<'_>) -> Vec<Symptom> {
             says: format!("{} has no ready endpoint", service.subject()),
             since: None,
             evidence: if cited.is_empty() { vec![service.cite("/spec/selector", "no endpoints")] } else { cited },
-            scope: model.closure([service.subject().clone()], |_, edge| edge.relation != Relation::ConnectsTo),
+            scope: model.closure([service.subject().clone()], |_, edge| edge.relation != Relation::ConnectsTo).into(),
             origin: None,
             user: false,
             connection: None,

@@ -42,15 +42,10 @@ impl Origin {
         wrong: impl Fn(&RequestRecord) -> bool,
     ) -> Option<Self> {
         let ids: BTreeSet<&str> = failing.filter_map(|record| record.id.as_deref()).collect();
-        let mut by_id: BTreeMap<&str, Vec<&RequestRecord>> = BTreeMap::new();
-        for record in &model.evidence.traffic {
-            if let Some(id) = record.id.as_deref().filter(|id| ids.contains(id)) {
-                by_id.entry(id).or_default().push(record);
-            }
-        }
+        let by_id = ids.into_iter().map(|id| model.records_with(id).collect::<Vec<_>>());
         let mut by_hop: BTreeMap<&str, Vec<&RequestRecord>> = BTreeMap::new();
-        for records in by_id.values_mut() {
-            deepest_first(records);
+        for mut records in by_id {
+            deepest_first(&mut records);
             if let Some(deepest) = records.iter().find(|record| wrong(record)) {
                 by_hop.entry(&deepest.hop).or_default().push(deepest);
             }
@@ -119,7 +114,7 @@ pub(super) fn scope(
     let next_hop_is_silent_unseen = behind.iter().filter(|s| s.is("pod") && !origin.pods.contains(s)).any(|pod| {
         let running = model.object(pod).is_some_and(is_running);
         let logs = !model.evidence.logs.of(pod).is_empty();
-        let records = || model.evidence.traffic.iter().any(|record| record.pod().as_ref() == Some(pod));
+        let records = || model.records_of(pod).next().is_some();
         running && !logs && !records()
     });
     if next_hop_is_silent_unseen { everything() } else { behind }

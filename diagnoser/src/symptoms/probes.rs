@@ -18,6 +18,7 @@ type Group = (Subject, Option<Subject>, ProbeKind, String, String);
 
 /// One symptom for each target, kind and way of failing; what `requests` show already is added to theirs.
 pub(super) fn symptoms(model: &Model<'_>, requests: &mut [Symptom]) -> Vec<Symptom> {
+    let went_well = went_well(model);
     let mut groups: BTreeMap<Group, Vec<(usize, &Probe)>> = BTreeMap::new();
     for (index, probe) in model.evidence.probes.iter().enumerate() {
         let Some(subject) = suffering(model, probe) else { continue };
@@ -25,7 +26,7 @@ pub(super) fn symptoms(model: &Model<'_>, requests: &mut [Symptom]) -> Vec<Sympt
             continue;
         }
         let what = format!("{} {}", probe.method.as_deref().unwrap_or_default(), probe.target);
-        if probe.failed() && still_fails(model, probe) {
+        if probe.failed() && went_well.get(&way(probe)).is_none_or(|last| *last <= probe.time) {
             let how = probe.status.map_or_else(|| probe.outcome.to_string(), |status| status.to_string());
             groups
                 .entry((subject, connections::of_probe(model, probe), probe.kind, what, how))
@@ -78,7 +79,7 @@ pub(super) fn symptoms(model: &Model<'_>, requests: &mut [Symptom]) -> Vec<Sympt
             seen,
             since: probes.iter().filter_map(|(_, probe)| probe.time).min(),
             evidence: probes.iter().take(3).map(|(index, probe)| probe.cite(*index)).collect(),
-            scope,
+            scope: scope.into(),
             origin: None,
             user: true,
             connection,
@@ -138,7 +139,7 @@ fn uses(model: &Model<'_>, from: &Subject, service: &Subject) -> bool {
     }
     let connects = model.dependencies(from).iter().filter(|edge| edge.relation == Relation::ConnectsTo);
     connects.into_iter().any(|edge| edge.to == *service)
-        || model.evidence.traffic.iter().filter(|record| record.pod().as_ref() == Some(from)).any(|record| {
+        || model.records_of(from).any(|(_, record)| {
             let upstream = record.upstream.as_deref().unwrap_or_default();
             let port = upstream.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
             let to = model.resolve(upstream, Some(from.namespace())).and_then(|to| model.object(&to));
@@ -156,14 +157,21 @@ fn forwards(model: &Model<'_>, service: &Subject, pod: &Object, port: u16) -> bo
     })
 }
 
-/// Whether no later probe of the same kind, way and target succeeded.
-fn still_fails(model: &Model<'_>, probe: &Probe) -> bool {
-    !model.evidence.probes.iter().any(|other| {
-        (other.kind, &other.from, &other.target, &other.method)
-            == (probe.kind, &probe.from, &probe.target, &probe.method)
-            && !other.failed()
-            && other.time > probe.time
-    })
+/// What is tried by a probe: its kind, from where, the target, and the method.
+type Way<'a> = (ProbeKind, Option<&'a Subject>, &'a str, Option<&'a str>);
+
+fn way(probe: &Probe) -> Way<'_> {
+    (probe.kind, probe.from.as_ref(), &probe.target, probe.method.as_deref())
+}
+
+/// When each way was last tried with success.
+fn went_well<'e>(model: &Model<'e>) -> BTreeMap<Way<'e>, Option<jiff::Timestamp>> {
+    let mut last: BTreeMap<Way<'_>, Option<jiff::Timestamp>> = BTreeMap::new();
+    for probe in model.evidence.probes.iter().filter(|probe| !probe.failed()) {
+        let known = last.entry(way(probe)).or_default();
+        *known = probe.time.max(*known);
+    }
+    last
 }
 
 /// Where the fault behind a failed connection can sit: the target, what it forwards to, and both ends' nodes and policies.

@@ -63,7 +63,7 @@ pub(super) fn symptoms(model: &Model<'_>) -> Vec<Symptom> {
             seen,
             since,
             evidence: vec![Citation::line("traffic.jsonl", line + 1, format!("{what} {}", words(seen)))],
-            scope,
+            scope: scope.into(),
             origin,
             user: true,
             connection,

@@ -92,7 +92,8 @@ pub(super) fn symptoms(model: &Model<'_>) -> Vec<Symptom> {
                     last.pod().as_ref(),
                     Asked::from_record(last).as_ref(),
                 ),
-            },
+            }
+            .into(),
             subject,
             origin,
             user: true,

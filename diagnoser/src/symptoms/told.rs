@@ -1,7 +1,7 @@
 //! Pods that run and whose logs tell that what they need fails: a database that turns every write down or has no connection left,
 //! another that is not reached, an API server that forbids. Nothing restarts and no probe fails; it is said nowhere else.
 
-use super::{Observation, Symptom};
+use super::{Observation, Scope, Symptom};
 use crate::{
     attempts,
     drivers::{self, Told},
@@ -83,7 +83,7 @@ fn telling(
         says: format!("{} {says}", pod.subject()),
         since: None,
         evidence: vec![line],
-        scope: model.closure([pod.subject().clone()], |_, _| true),
+        scope: Scope::Everything,
         origin: None,
         user: false,
         connection: None,

@@ -116,8 +116,7 @@ fn hop(model: &Model<'_>, level: &BTreeSet<Subject>, first: &Subject, failing: &
                     _ => format!("pod {}", workload.name),
                 },
             );
-            let has_records =
-                || model.evidence.traffic.iter().any(|record| record.pod().is_some_and(|pod| level.contains(&pod)));
+            let has_records = || level.iter().any(|pod| model.records_of(pod).next().is_some());
             let has_logs = level.iter().any(|pod| !model.evidence.logs.of(pod).is_empty());
             let mut seen = Vec::new();
             let reached = match most_common_status(&records) {

@@ -79,19 +79,21 @@ fn correlate(model: &Model<'_>, symptoms: &[Symptom], diagnosis: &Diagnosis) -> 
     else {
         return step("correlate", 2, ASKED, "the evidence has no time of onset".to_owned());
     };
+    // Fifteen seconds on either side of the onset: clocks of hops and API server are not one.
+    let near = |time: &jiff::Timestamp| onset.duration_since(*time).as_secs().abs() <= 15;
     let mut changes: BTreeMap<jiff::Timestamp, BTreeSet<String>> = BTreeMap::new();
-    for change in &model.evidence.changes {
+    for change in model.evidence.changes.iter().filter(|change| near(&change.time)) {
         let fields = if change.fields.is_empty() { String::new() } else { format!(" ({})", change.fields.join(", ")) };
         changes.entry(change.time).or_default().insert(format!("{} changed{fields}", change.object));
     }
     for object in ["networkpolicy", "pod"].into_iter().flat_map(|kind| model.evidence.objects.of_kind(kind)) {
-        if let Some(time) = object.time("/metadata/creationTimestamp") {
+        if let Some(time) = object.time("/metadata/creationTimestamp").filter(near) {
             changes.entry(time).or_default().insert(format!("{} was made", object.subject()));
         }
     }
     for slice in model.evidence.objects.of_kind("endpointslice") {
         let time = slice.time("/metadata/annotations/endpoints.kubernetes.io~1last-change-trigger-time");
-        if let (Some(time), Some(service)) = (time, slice.labels().get("kubernetes.io/service-name")) {
+        if let (Some(time), Some(service)) = (time.filter(near), slice.labels().get("kubernetes.io/service-name")) {
             changes
                 .entry(time)
                 .or_default()
@@ -100,15 +102,14 @@ fn correlate(model: &Model<'_>, symptoms: &[Symptom], diagnosis: &Diagnosis) -> 
     }
     for event in model.evidence.objects.of_kind("event") {
         let reason = event.text("/reason").unwrap_or_default();
-        if let (Some(time), Some(subject)) = (event_time(event), event.regarding())
-            && matches!(reason, "ScalingReplicaSet" | "Killing" | "SuccessfulCreate" | "NodeNotReady")
+        if matches!(reason, "ScalingReplicaSet" | "Killing" | "SuccessfulCreate" | "NodeNotReady")
+            && let (Some(time), Some(subject)) = (event_time(event).filter(near), event.regarding())
         {
             changes.entry(time).or_default().insert(format!("{reason} on {subject}"));
         }
     }
-    // Fifteen seconds on either side of the onset: clocks of hops and API server are not one.
-    let near = changes.iter().filter(|(time, _)| onset.duration_since(**time).as_secs().abs() <= 15);
-    let mut near: Vec<(i64, &String)> = near
+    let mut near: Vec<(i64, &String)> = changes
+        .iter()
         .flat_map(|(time, what)| what.iter().map(move |what| (onset.duration_since(*time).as_secs(), what)))
         .collect();
     let roots: Vec<String> = diagnosis.root_causes.iter().map(|root| root.subject.to_string()).collect();
