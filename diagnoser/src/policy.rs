@@ -128,19 +128,36 @@ pub fn in_host_network(pod: &Object) -> bool {
     pod.get("/spec/hostNetwork") == Some(&Value::Bool(true))
 }
 
-/// Whether a policy isolates a pod in a direction. Without `policyTypes` every policy governs ingress, and egress where it
-/// has egress rules. A pod in its node's network is not governed.
+/// Whether a policy isolates a pod in a direction. A pod in its node's network is not governed.
 pub fn isolates(policy: &Object, pod: &Object, direction: Direction) -> bool {
-    if policy.namespace() != pod.namespace() || in_host_network(pod) {
-        return false;
-    }
+    policy.namespace() == pod.namespace()
+        && !in_host_network(pod)
+        && governs(policy, direction)
+        && label_selector(selector(policy), &pod.labels())
+}
+
+/// The pods that a policy isolates in a direction.
+pub fn isolated<'a>(
+    policy: &'a Object,
+    objects: &'a Objects,
+    direction: Direction,
+) -> impl Iterator<Item = &'a Object> {
+    let pods = governs(policy, direction).then(|| selected_pods(objects, policy.namespace(), selector(policy)));
+    pods.into_iter().flatten().filter(|pod| !in_host_network(pod))
+}
+
+/// Without `policyTypes` every policy governs ingress, and egress where it has egress rules.
+fn governs(policy: &Object, direction: Direction) -> bool {
     let types = policy.list("/spec/policyTypes");
-    let governs = match direction {
+    match direction {
         Direction::Ingress => types.is_empty() || types.iter().any(|t| t == "Ingress"),
         Direction::Egress if types.is_empty() => !policy.list("/spec/egress").is_empty(),
         Direction::Egress => types.iter().any(|t| t == "Egress"),
-    };
-    governs && label_selector(policy.get("/spec/podSelector").unwrap_or(&Value::Null), &pod.labels())
+    }
+}
+
+fn selector(policy: &Object) -> &Value {
+    policy.get("/spec/podSelector").unwrap_or(&Value::Null)
 }
 
 /// Whether all policies together let a connection pass, at both ends. Missed where a namespace's labels are needed and were

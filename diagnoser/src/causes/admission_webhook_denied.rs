@@ -31,7 +31,7 @@ impl Cause for AdmissionWebhookDenied {
     }
 
     fn examine(&self, case: &Case<'_, '_>) -> Vec<Finding> {
-        refusals::findings(case.model, |lacking, text, evidence| {
+        refusals::findings(case, |lacking, text, evidence| {
             let by = [" denied the request", " denied request: "].iter().any(|words| text.contains(words));
             by.then_some(())?;
             let summary =

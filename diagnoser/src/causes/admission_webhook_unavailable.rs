@@ -35,7 +35,7 @@ impl Cause for AdmissionWebhookUnavailable {
 
     fn examine(&self, case: &Case<'_, '_>) -> Vec<Finding> {
         let model = case.model;
-        refusals::findings(model, |lacking, text, evidence| {
+        refusals::findings(case, |lacking, text, evidence| {
             let name = text.split_once("failed calling webhook \"")?.1.split('"').next()?;
             if attempts::tells_of_expiry(text) {
                 // It is there, and what it shows is too old.

@@ -1,6 +1,6 @@
 //! Who connects to whom: what the causes that blame a NetworkPolicy judge it by. A way that nobody goes may be closed.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use crate::json::Value;
 
@@ -12,40 +12,111 @@ use crate::{
 };
 
 /// A connection that somebody makes: from a pod, to a pod, on a port of that pod.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Flow {
-    pub from: Subject,
-    pub to: Subject,
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Flow<'m> {
+    pub from: &'m Subject,
+    pub to: &'m Subject,
     pub port: Port,
 }
 
-/// Flows, and where each is seen.
-pub(super) type Seen = BTreeMap<Flow, Citation>;
+type Found<'m> = BTreeMap<Flow<'m>, Cow<'m, Citation>>;
 
-/// Every flow the evidence knows.
-pub(super) struct Flows {
-    /// Connections between workloads.
-    pub connections: Seen,
-    /// Look-ups of names, from every pod that asks the cluster's DNS.
-    pub lookups: Seen,
+/// Flows of one kind, and where each is seen.
+pub(super) struct Seen<'m> {
+    /// In their order, which is that of where they come from.
+    all: Vec<(Flow<'m>, Cow<'m, Citation>)>,
+    /// Their places, by where they go.
+    by_end: BTreeMap<&'m Subject, Vec<usize>>,
 }
 
-impl Flows {
-    pub(super) fn of(model: &Model<'_>) -> Self {
-        Self { connections: connections(model), lookups: lookups(model) }
+impl<'m> Seen<'m> {
+    fn new(found: Found<'m>) -> Self {
+        let all: Vec<_> = found.into_iter().collect();
+        let mut by_end: BTreeMap<&Subject, Vec<usize>> = BTreeMap::new();
+        for (place, (flow, _)) in all.iter().enumerate() {
+            by_end.entry(flow.to).or_default().push(place);
+        }
+        Self { all, by_end }
     }
 
-    pub(super) fn all(&self) -> impl Iterator<Item = (&Flow, &Citation)> {
-        self.connections.iter().chain(&self.lookups)
+    /// All of them.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (Flow<'m>, &Citation)> {
+        self.all.iter().map(|(flow, seen)| (*flow, seen.as_ref()))
+    }
+
+    /// Those from a pod.
+    pub(super) fn from(&self, pod: &Subject) -> impl Iterator<Item = Flow<'m>> {
+        self.places_from(pod).map(|place| self.all[place].0)
+    }
+
+    /// Those to a pod.
+    pub(super) fn to(&self, pod: &Subject) -> impl Iterator<Item = Flow<'m>> {
+        self.places_to(pod).map(|place| self.all[place].0)
+    }
+
+    /// Those that begin, or end, at one of these pods, in their order.
+    pub(super) fn at<'s>(&'s self, pods: &[Subject], end: bool) -> impl Iterator<Item = (Flow<'m>, &'s Citation)> {
+        let mut places: Vec<usize> = match end {
+            true => pods.iter().flat_map(|pod| self.places_to(pod)).collect(),
+            false => pods.iter().flat_map(|pod| self.places_from(pod)).collect(),
+        };
+        places.sort_unstable();
+        places.into_iter().map(|place| (self.all[place].0, self.all[place].1.as_ref()))
+    }
+
+    fn places_from(&self, pod: &Subject) -> std::ops::Range<usize> {
+        let first = self.all.partition_point(|(flow, _)| flow.from < pod);
+        first..first + self.all[first..].partition_point(|(flow, _)| flow.from == pod)
+    }
+
+    fn places_to(&self, pod: &Subject) -> impl Iterator<Item = usize> {
+        self.by_end.get(pod).into_iter().flatten().copied()
+    }
+}
+
+/// What was tried: by which workload, and to which pod and port; look-ups of any name where that is `None`.
+type Tried<'m> = (Subject, Option<(Cow<'m, Subject>, u16)>);
+
+/// Every flow the evidence knows.
+pub(super) struct Flows<'m> {
+    /// Connections between workloads.
+    pub connections: Seen<'m>,
+    /// Look-ups of names, from every pod that asks the cluster's DNS.
+    pub lookups: Seen<'m>,
+    /// The place of the latest probe that was made from a pod of a workload.
+    tried: BTreeMap<Tried<'m>, usize>,
+}
+
+impl<'m> Flows<'m> {
+    pub(super) fn of(model: &'m Model<'_>) -> Self {
+        let (connections, lookups) = (Seen::new(connections(model)), Seen::new(lookups(model)));
+        Self { connections, lookups, tried: tried(model) }
+    }
+
+    pub(super) fn all(&self) -> impl Iterator<Item = (Flow<'m>, &Citation)> {
+        self.connections.iter().chain(self.lookups.iter())
+    }
+
+    /// What the latest attempt to go this way met, made from a pod of the same workload: a connection to that very pod, or a
+    /// look-up of any name.
+    pub(super) fn tried(&self, model: &Model<'_>, flow: Flow<'_>) -> Option<(Outcome, Citation)> {
+        let end = match flow.port.protocol {
+            Protocol::Udp => None,
+            _ => Some((Cow::Borrowed(flow.to), flow.port.number)),
+        };
+        let index = *self.tried.get(&(model.workload_of(flow.from), end))?;
+        let probe = &model.evidence.probes[index];
+        Some((probe.outcome, probe.cite(index)))
     }
 }
 
 /// Who connects to which Service or pod, and the probes made from pods to what is in use.
-fn connections(model: &Model<'_>) -> Seen {
-    let mut flows = Seen::new();
+fn connections<'m>(model: &'m Model<'_>) -> Found<'m> {
+    let mut flows = Found::new();
+    let mut ends = Ends { model, behind: BTreeMap::new() };
     for pod in model.evidence.objects.of_kind("pod") {
         for edge in model.dependencies(pod.subject()).iter().filter(|edge| edge.relation == Relation::ConnectsTo) {
-            add(model, pod.subject(), &edge.to, &edge.evidence, &mut flows);
+            ends.add(pod.subject(), &edge.to, &Cow::Borrowed(&edge.evidence), &mut flows);
         }
     }
     for (index, probe) in model.evidence.probes.iter().enumerate().filter(|(_, probe)| probe.kind != ProbeKind::Dns) {
@@ -54,38 +125,47 @@ fn connections(model: &Model<'_>) -> Seen {
             && to.is("service")
             && model.dependencies(from).iter().any(|edge| edge.relation == Relation::ConnectsTo && edge.to == to)
         {
-            add(model, from, &to, &probe.cite(index), &mut flows);
+            ends.add(from, &to, &Cow::Owned(probe.cite(index)), &mut flows);
         }
     }
     flows
 }
 
-fn add(model: &Model<'_>, from: &Subject, to: &Subject, seen: &Citation, flows: &mut Seen) {
-    let services: Vec<&Object> = if to.is("service") {
-        model.object(to).into_iter().collect()
-    } else {
-        let selecting = model.dependents(to).iter().filter(|(_, relation)| *relation == Relation::ForwardsTo);
-        selecting.filter_map(|(service, _)| model.object(service)).collect()
-    };
-    for service in services {
-        // A client that reaches the Service reaches any of its pods.
-        for (to, port) in behind(model, service) {
-            let flow = Flow { from: from.clone(), to: to.subject().clone(), port };
-            flows.entry(flow).or_insert_with(|| seen.clone());
+/// The pods and ports behind Services; those of one are asked for by all who connect to it.
+struct Ends<'m, 'e> {
+    model: &'m Model<'e>,
+    behind: BTreeMap<&'e Subject, Vec<(&'e Object, Port)>>,
+}
+
+impl<'m> Ends<'m, '_> {
+    fn add(&mut self, from: &'m Subject, to: &Subject, seen: &Cow<'m, Citation>, flows: &mut Found<'m>) {
+        let model = self.model;
+        let services: Vec<&Object> = if to.is("service") {
+            model.object(to).into_iter().collect()
+        } else {
+            let selecting = model.dependents(to).iter().filter(|(_, relation)| *relation == Relation::ForwardsTo);
+            selecting.filter_map(|(service, _)| model.object(service)).collect()
+        };
+        for service in services {
+            // A client that reaches the Service reaches any of its pods.
+            for (to, port) in self.behind.entry(service.subject()).or_insert_with(|| behind(model, service)) {
+                let flow = Flow { from, to: to.subject(), port: *port };
+                flows.entry(flow).or_insert_with(|| seen.clone());
+            }
         }
     }
 }
 
-fn lookups(model: &Model<'_>) -> Seen {
-    let mut flows = Seen::new();
+fn lookups<'m>(model: &'m Model<'_>) -> Found<'m> {
+    let mut flows = Found::new();
     let Some(dns) = model.dns() else { return flows };
     let servers = behind(model, dns);
     for pod in model.evidence.objects.of_kind("pod") {
         for edge in model.dependencies(pod.subject()).iter().filter(|edge| edge.relation == Relation::ResolvesBy) {
             // Large answers come over TCP; without UDP no look-up gets anywhere.
             for &(to, port) in servers.iter().filter(|(_, port)| port.protocol == Protocol::Udp) {
-                let flow = Flow { from: pod.subject().clone(), to: to.subject().clone(), port };
-                flows.insert(flow, edge.evidence.clone());
+                let flow = Flow { from: pod.subject(), to: to.subject(), port };
+                flows.insert(flow, Cow::Borrowed(&edge.evidence));
             }
         }
     }
@@ -112,17 +192,22 @@ fn behind<'e>(model: &Model<'e>, service: &Object) -> Vec<(&'e Object, Port)> {
     found
 }
 
-/// What the latest attempt to go this way met, made from a pod of the same workload: a connection to that very pod, or a
-/// look-up of any name.
-pub(super) fn tried(model: &Model<'_>, flow: &Flow) -> Option<(Outcome, Citation)> {
-    let workload = model.workload_of(&flow.from);
-    let probes = model.evidence.probes.iter().enumerate().filter(|(_, probe)| {
-        let same_way = match flow.port.protocol {
-            Protocol::Udp => probe.kind == ProbeKind::Dns,
-            _ => probe.target() == Target::Object(flow.to.clone(), Some(flow.port.number)),
+fn tried<'m>(model: &Model<'_>) -> BTreeMap<Tried<'m>, usize> {
+    let probes = &model.evidence.probes;
+    let mut latest: BTreeMap<Tried<'_>, usize> = BTreeMap::new();
+    for (index, probe) in probes.iter().enumerate() {
+        let Some(from) = &probe.from else { continue };
+        let lookup = (probe.kind == ProbeKind::Dns).then_some(None);
+        let connection = match probe.target() {
+            Target::Object(to, Some(port)) => Some(Some((Cow::Owned(to), port))),
+            _ => None,
         };
-        same_way && probe.from.as_ref().is_some_and(|from| model.workload_of(from) == workload)
-    });
-    let (index, probe) = probes.max_by_key(|(index, probe)| (probe.time, *index))?;
-    Some((probe.outcome, probe.cite(index)))
+        for end in lookup.into_iter().chain(connection) {
+            let known = latest.entry((model.workload_of(from), end)).or_insert(index);
+            if probes[*known].time <= probe.time {
+                *known = index;
+            }
+        }
+    }
+    latest
 }

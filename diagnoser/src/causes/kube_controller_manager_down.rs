@@ -19,7 +19,7 @@
 //! kubernetes.io, Controllers; Leases, "Leader election".
 
 use super::{Case, Cause, Finding, control_plane};
-use crate::{evidence::Fact, propagation::Mode, symptoms::lacking};
+use crate::{evidence::Fact, propagation::Mode, symptoms::Lacking};
 
 /// See the module's comment.
 pub struct KubeControllerManagerDown;
@@ -39,10 +39,10 @@ impl Cause for KubeControllerManagerDown {
 
     fn examine(&self, case: &Case<'_, '_>) -> Vec<Finding> {
         let model = case.model;
-        let Fact::Seen(mut lacking) = lacking(model) else { return vec![] };
-        lacking.retain(|lacking| lacking.refusal.is_none());
+        let Fact::Seen(lacking) = case.lacking() else { return vec![] };
+        let lacking: Vec<&Lacking<'_>> = lacking.iter().filter(|lacking| lacking.refusal.is_none()).collect();
         let effects = lacking.iter().map(|lacking| (lacking.workload.subject().clone(), Mode::Down)).collect();
-        let waits = lacking.into_iter().next().map(|lacking| lacking.cited);
+        let waits = lacking.first().map(|lacking| lacking.cited.clone());
         control_plane::findings(model, "kube-controller-manager", effects, waits)
     }
 }

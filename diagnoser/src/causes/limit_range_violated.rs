@@ -34,7 +34,7 @@ impl Cause for LimitRangeViolated {
 
     fn examine(&self, case: &Case<'_, '_>) -> Vec<Finding> {
         let model = case.model;
-        let mut found = refusals::findings(model, |lacking, text, evidence| {
+        let mut found = refusals::findings(case, |lacking, text, evidence| {
             says_so(text).then_some(())?;
             let mut ranges = model.evidence.objects.in_namespace("limitrange", lacking.workload.namespace());
             let range = ranges.next().filter(|_| ranges.next().is_none());

@@ -209,13 +209,13 @@ use crate::routing;
 use crate::{
     connections::Connection,
     diagnosis::Fix,
-    evidence::Citation,
+    evidence::{Citation, Fact},
     model::Model,
     narrowing::Narrowed,
     propagation::Mode,
     request::Request,
     subject::Subject,
-    symptoms::{Scope, Symptom},
+    symptoms::{Lacking, Scope, Symptom, lacking},
 };
 
 /// Every cause the diagnoser knows, sorted by id.
@@ -402,12 +402,22 @@ pub struct Case<'m, 'e> {
     pub narrowed: &'m [Option<Narrowed>],
     scope: OnceCell<BTreeSet<Subject>>,
     placements: OnceCell<scheduling::Placements<'e>>,
+    judgement: OnceCell<policies::Judgement<'m, 'e>>,
+    lacking: OnceCell<Fact<Vec<Lacking<'e>>>>,
 }
 
 impl<'m, 'e> Case<'m, 'e> {
     /// A case to be looked at.
     pub fn new(model: &'m Model<'e>, symptoms: &'m [Symptom], narrowed: &'m [Option<Narrowed>]) -> Self {
-        Self { model, symptoms, narrowed, scope: OnceCell::new(), placements: OnceCell::new() }
+        Self {
+            model,
+            symptoms,
+            narrowed,
+            scope: OnceCell::new(),
+            placements: OnceCell::new(),
+            judgement: OnceCell::new(),
+            lacking: OnceCell::new(),
+        }
     }
 
     /// The failing connections of machines that somebody suffers from, and not only a measurement.
@@ -427,10 +437,20 @@ impl<'m, 'e> Case<'m, 'e> {
     }
 }
 
-impl<'e> Case<'_, 'e> {
+impl<'m, 'e> Case<'m, 'e> {
     /// Where the search for a node ends, of the pods that wait for one.
     fn placements(&self) -> &scheduling::Placements<'e> {
         self.placements.get_or_init(|| scheduling::Placements::new(self.model))
+    }
+
+    /// What the NetworkPolicies do to the connections in use.
+    fn judgement(&self) -> &policies::Judgement<'m, 'e> {
+        self.judgement.get_or_init(|| policies::Judgement::of(self.model))
+    }
+
+    /// The workloads that lack pods.
+    fn lacking(&self) -> &Fact<Vec<Lacking<'e>>> {
+        self.lacking.get_or_init(|| lacking(self.model))
     }
 
     /// The scopes of all symptoms as one.

@@ -22,10 +22,9 @@ use std::collections::BTreeSet;
 
 use super::{
     Case, Cause, Finding, Lack, Proof, State,
-    flows::Flows,
     policies::{self, Judged, Stopped},
 };
-use crate::{diagnosis::Fix, model::Model, policy::Direction, propagation::Mode, subject::Subject};
+use crate::{diagnosis::Fix, policy::Direction, propagation::Mode, subject::Subject};
 
 /// See the module's comment.
 pub struct NetworkPolicyBlocksDns;
@@ -40,21 +39,22 @@ impl Cause for NetworkPolicyBlocksDns {
     }
 
     fn examine(&self, case: &Case<'_, '_>) -> Vec<Finding> {
-        let flows = Flows::of(case.model);
-        let judged = policies::judge(case.model, &[Direction::Ingress, Direction::Egress], &flows);
-        let mut found: Vec<Finding> = judged.iter().filter_map(|judged| examine(case.model, judged, &flows)).collect();
+        let judged = case.judgement().iter();
+        let mut found: Vec<Finding> = judged.filter_map(|judged| examine(case, judged)).collect();
         found.extend(policies::blind(case.model, &[Mode::Errors]));
         found
     }
 }
 
-fn examine(model: &Model<'_>, judged: &Judged<'_>, flows: &Flows) -> Option<Finding> {
-    let cut_off: BTreeSet<&Subject> =
-        policies::lookups_of_the_cut_off(judged, flows).into_iter().map(|stopped| &stopped.flow.from).collect();
-    let stopped: Vec<&Stopped> =
-        judged.lookups.stopped.iter().filter(|stopped| !cut_off.contains(&stopped.flow.from)).collect();
+fn examine(case: &Case<'_, '_>, judged: &Judged<'_, '_>) -> Option<Finding> {
+    let cut_off: BTreeSet<&Subject> = policies::lookups_of_the_cut_off(judged, &case.judgement().flows)
+        .into_iter()
+        .map(|stopped| stopped.flow.from)
+        .collect();
+    let stopped: Vec<&Stopped<'_>> =
+        judged.lookups.stopped.iter().filter(|stopped| !cut_off.contains(stopped.flow.from)).collect();
     let state = if !stopped.is_empty() {
-        State::Holds(Box::new(proof(model, judged, &stopped)))
+        State::Holds(Box::new(proof(case, judged, &stopped)))
     } else if !judged.lookups.lacks.is_empty() {
         State::Undecided(judged.lookups.lacks.iter().cloned().collect())
     } else if judged.direction == Direction::Ingress {
@@ -72,26 +72,26 @@ fn examine(model: &Model<'_>, judged: &Judged<'_>, flows: &Flows) -> Option<Find
         State::excluded(because, vec![judged.policy.cite("/spec/egress", "its rules")])
     };
     let pods: BTreeSet<&Subject> = match &state {
-        State::Holds(_) => stopped.iter().map(|stopped| &stopped.flow.from).collect(),
+        State::Holds(_) => stopped.iter().map(|stopped| stopped.flow.from).collect(),
         _ => judged.governed.iter().collect(),
     };
-    let effects = policies::nameless(model, pods);
+    let effects = policies::nameless(case.model, pods);
     Some(Finding { subject: judged.policy.subject().clone(), effects, state })
 }
 
-fn proof(model: &Model<'_>, judged: &Judged<'_>, stopped: &[&Stopped]) -> Proof {
+fn proof(case: &Case<'_, '_>, judged: &Judged<'_, '_>, stopped: &[&Stopped<'_>]) -> Proof {
     let policy = judged.policy;
-    let mut evidence = policies::readings(model, judged, stopped);
+    let mut evidence = policies::readings(case, judged, stopped);
     let rules = policy.list(judged.direction.rules()).len();
     evidence.push(policy.cite(judged.direction.rules(), format!("{rules} rules, none for look-ups of names (UDP 53)")));
-    let change = policies::let_pass(model, judged, stopped);
-    let from = policies::list(stopped.iter().map(|stopped| &stopped.flow.from));
+    let change = policies::let_pass(case.model, judged, stopped);
+    let from = policies::list(stopped.iter().map(|stopped| stopped.flow.from));
     let summary = format!("Let {from} look names up by a rule of {}", policy.subject());
     Proof {
         evidence,
         fix: Fix { summary, patch: vec![change] },
         wants: vec![],
-        changed: policies::changed(model, policy),
+        changed: policies::changed(case.model, policy),
     }
 }
 

@@ -20,10 +20,9 @@
 
 use super::{
     Case, Cause, Finding, Proof, State,
-    flows::Flows,
     policies::{self, How, Judged, Stopped},
 };
-use crate::{diagnosis::Fix, model::Model, policy::Direction, propagation::Mode};
+use crate::{diagnosis::Fix, policy::Direction, propagation::Mode};
 
 /// See the module's comment.
 pub struct NetworkPolicyDeniesEgress;
@@ -38,24 +37,23 @@ impl Cause for NetworkPolicyDeniesEgress {
     }
 
     fn examine(&self, case: &Case<'_, '_>) -> Vec<Finding> {
-        let flows = Flows::of(case.model);
-        let judged = policies::judge(case.model, &[Direction::Egress], &flows);
-        let mut found: Vec<Finding> = judged.iter().map(|judged| examine(case, judged, &flows)).collect();
+        let judged = case.judgement().towards(Direction::Egress);
+        let mut found: Vec<Finding> = judged.map(|judged| examine(case, judged)).collect();
         found.extend(policies::blind(case.model, &[Mode::RelaysSilent]));
         found
     }
 }
 
-fn examine(case: &Case<'_, '_>, judged: &Judged<'_>, flows: &Flows) -> Finding {
-    let denied: Vec<&Stopped> = judged.connections.stopped.iter().filter(|s| s.how == How::NoRule).collect();
-    let names = policies::lookups_of_the_cut_off(judged, flows);
-    let mut effects = policies::silence(case, &denied, flows);
-    effects.extend(policies::nameless(case.model, names.iter().map(|stopped| &stopped.flow.from)));
+fn examine(case: &Case<'_, '_>, judged: &Judged<'_, '_>) -> Finding {
+    let denied: Vec<&Stopped<'_>> = judged.connections.stopped.iter().filter(|s| s.how == How::NoRule).collect();
+    let names = policies::lookups_of_the_cut_off(judged, &case.judgement().flows);
+    let mut effects = policies::silence(case, &denied, &case.judgement().flows);
+    effects.extend(policies::nameless(case.model, names.iter().map(|stopped| stopped.flow.from)));
     if denied.is_empty() {
         effects = judged.governed.iter().map(|pod| (pod.clone(), Mode::RelaysSilent)).collect();
     }
     let state = if !denied.is_empty() {
-        State::Holds(Box::new(proof(case.model, judged, &denied, &names)))
+        State::Holds(Box::new(proof(case, judged, &denied, &names)))
     } else if judged.connections.none() {
         policies::nobody_seen(judged.policy)
     } else if judged.connections.lacks.is_empty() {
@@ -69,20 +67,20 @@ fn examine(case: &Case<'_, '_>, judged: &Judged<'_>, flows: &Flows) -> Finding {
     Finding { subject: judged.policy.subject().clone(), effects, state }
 }
 
-fn proof(model: &Model<'_>, judged: &Judged<'_>, denied: &[&Stopped], names: &[&Stopped]) -> Proof {
+fn proof(case: &Case<'_, '_>, judged: &Judged<'_, '_>, denied: &[&Stopped<'_>], names: &[&Stopped<'_>]) -> Proof {
     let policy = judged.policy;
-    let to = policies::list(denied.iter().map(|stopped| &stopped.flow.to));
-    let mut evidence = policies::readings(model, judged, denied);
+    let to = policies::list(denied.iter().map(|stopped| stopped.flow.to));
+    let mut evidence = policies::readings(case, judged, denied);
     let rules = policy.list("/spec/egress").len();
     evidence.push(policy.cite("/spec/egress", format!("{rules} rules, none lets out to {to}")));
-    let from = policies::list(denied.iter().map(|stopped| &stopped.flow.from));
+    let from = policies::list(denied.iter().map(|stopped| stopped.flow.from));
     let summary = format!("Let {from} out to {to} by a rule of {}", policy.subject());
-    let all: Vec<&Stopped> = denied.iter().chain(names).copied().collect();
+    let all: Vec<&Stopped<'_>> = denied.iter().chain(names).copied().collect();
     Proof {
         evidence,
-        fix: Fix { summary, patch: vec![policies::let_pass(model, judged, &all)] },
+        fix: Fix { summary, patch: vec![policies::let_pass(case.model, judged, &all)] },
         wants: vec![],
-        changed: policies::changed(model, policy),
+        changed: policies::changed(case.model, policy),
     }
 }
 

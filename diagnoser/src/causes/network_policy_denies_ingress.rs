@@ -19,10 +19,9 @@
 
 use super::{
     Case, Cause, Finding, Proof, State,
-    flows::Flows,
     policies::{self, How, Judged, Stopped},
 };
-use crate::{diagnosis::Fix, model::Model, policy::Direction, propagation::Mode};
+use crate::{diagnosis::Fix, policy::Direction, propagation::Mode};
 
 /// See the module's comment.
 pub struct NetworkPolicyDeniesIngress;
@@ -37,22 +36,21 @@ impl Cause for NetworkPolicyDeniesIngress {
     }
 
     fn examine(&self, case: &Case<'_, '_>) -> Vec<Finding> {
-        let flows = Flows::of(case.model);
-        let judged = policies::judge(case.model, &[Direction::Ingress], &flows);
-        let mut found: Vec<Finding> = judged.iter().map(|judged| examine(case, judged, &flows)).collect();
+        let judged = case.judgement().towards(Direction::Ingress);
+        let mut found: Vec<Finding> = judged.map(|judged| examine(case, judged)).collect();
         found.extend(policies::blind(case.model, &[Mode::Silent]));
         found
     }
 }
 
-fn examine(case: &Case<'_, '_>, judged: &Judged<'_>, flows: &Flows) -> Finding {
-    let denied: Vec<&Stopped> = judged.connections.stopped.iter().filter(|s| s.how == How::NoRule).collect();
-    let mut effects = policies::silence(case, &denied, flows);
+fn examine(case: &Case<'_, '_>, judged: &Judged<'_, '_>) -> Finding {
+    let denied: Vec<&Stopped<'_>> = judged.connections.stopped.iter().filter(|s| s.how == How::NoRule).collect();
+    let mut effects = policies::silence(case, &denied, &case.judgement().flows);
     if effects.is_empty() {
         effects = judged.governed.iter().map(|pod| (pod.clone(), Mode::Silent)).collect();
     }
     let state = if !denied.is_empty() {
-        State::Holds(Box::new(proof(case.model, judged, &denied)))
+        State::Holds(Box::new(proof(case, judged, &denied)))
     } else if judged.connections.none() {
         policies::nobody_seen(judged.policy)
     } else if judged.connections.lacks.is_empty() {
@@ -66,19 +64,19 @@ fn examine(case: &Case<'_, '_>, judged: &Judged<'_>, flows: &Flows) -> Finding {
     Finding { subject: judged.policy.subject().clone(), effects, state }
 }
 
-fn proof(model: &Model<'_>, judged: &Judged<'_>, denied: &[&Stopped]) -> Proof {
+fn proof(case: &Case<'_, '_>, judged: &Judged<'_, '_>, denied: &[&Stopped<'_>]) -> Proof {
     let policy = judged.policy;
-    let from = policies::list(denied.iter().map(|stopped| &stopped.flow.from));
-    let mut evidence = policies::readings(model, judged, denied);
+    let from = policies::list(denied.iter().map(|stopped| stopped.flow.from));
+    let mut evidence = policies::readings(case, judged, denied);
     let rules = policy.list("/spec/ingress").len();
     evidence.push(policy.cite("/spec/ingress", format!("{rules} rules, none lets in {from}")));
-    let to = policies::list(denied.iter().map(|stopped| &stopped.flow.to));
+    let to = policies::list(denied.iter().map(|stopped| stopped.flow.to));
     let summary = format!("Let {from} in at {to} by a rule of {}", policy.subject());
     Proof {
         evidence,
-        fix: Fix { summary, patch: vec![policies::let_pass(model, judged, denied)] },
+        fix: Fix { summary, patch: vec![policies::let_pass(case.model, judged, denied)] },
         wants: vec![],
-        changed: policies::changed(model, policy),
+        changed: policies::changed(case.model, policy),
     }
 }
 

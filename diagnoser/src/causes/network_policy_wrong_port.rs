@@ -23,12 +23,10 @@ use crate::json::Value;
 
 use super::{
     Case, Cause, Finding, Proof, State,
-    flows::Flows,
     policies::{self, How, Judged, Stopped},
 };
 use crate::{
     diagnosis::{Change, Fix},
-    model::Model,
     policy::{Direction, Port},
     propagation::Mode,
 };
@@ -46,29 +44,28 @@ impl Cause for NetworkPolicyWrongPort {
     }
 
     fn examine(&self, case: &Case<'_, '_>) -> Vec<Finding> {
-        let flows = Flows::of(case.model);
-        let judged = policies::judge(case.model, &[Direction::Ingress, Direction::Egress], &flows);
-        let mut found: Vec<Finding> = judged.iter().map(|judged| examine(case, judged, &flows)).collect();
+        let judged = case.judgement().iter();
+        let mut found: Vec<Finding> = judged.map(|judged| examine(case, judged)).collect();
         found.extend(policies::blind(case.model, &[Mode::Silent, Mode::RelaysSilent]));
         found
     }
 }
 
-fn examine(case: &Case<'_, '_>, judged: &Judged<'_>, flows: &Flows) -> Finding {
-    let mut by_rule: BTreeMap<usize, Vec<&Stopped>> = BTreeMap::new();
+fn examine(case: &Case<'_, '_>, judged: &Judged<'_, '_>) -> Finding {
+    let mut by_rule: BTreeMap<usize, Vec<&Stopped<'_>>> = BTreeMap::new();
     for stopped in &judged.connections.stopped {
         if let How::OtherPort(rule) = stopped.how {
             by_rule.entry(rule).or_default().push(stopped);
         }
     }
-    let stopped: Vec<&Stopped> = by_rule.values().flatten().copied().collect();
-    let mut effects = policies::silence(case, &stopped, flows);
+    let stopped: Vec<&Stopped<'_>> = by_rule.values().flatten().copied().collect();
+    let mut effects = policies::silence(case, &stopped, &case.judgement().flows);
     if effects.is_empty() {
         let mode = if judged.direction == Direction::Ingress { Mode::Silent } else { Mode::RelaysSilent };
         effects = judged.governed.iter().map(|pod| (pod.clone(), mode)).collect();
     }
     let state = if !by_rule.is_empty() {
-        State::Holds(Box::new(proof(case.model, judged, &by_rule, &stopped)))
+        State::Holds(Box::new(proof(case, judged, &by_rule, &stopped)))
     } else if judged.connections.none() {
         policies::nobody_seen(judged.policy)
     } else if judged.connections.lacks.is_empty() {
@@ -80,9 +77,14 @@ fn examine(case: &Case<'_, '_>, judged: &Judged<'_>, flows: &Flows) -> Finding {
     Finding { subject: judged.policy.subject().clone(), effects, state }
 }
 
-fn proof(model: &Model<'_>, judged: &Judged<'_>, by_rule: &BTreeMap<usize, Vec<&Stopped>>, all: &[&Stopped]) -> Proof {
+fn proof(
+    case: &Case<'_, '_>,
+    judged: &Judged<'_, '_>,
+    by_rule: &BTreeMap<usize, Vec<&Stopped<'_>>>,
+    all: &[&Stopped<'_>],
+) -> Proof {
     let (policy, rules) = (judged.policy, judged.direction.rules());
-    let mut evidence = policies::readings(model, judged, all);
+    let mut evidence = policies::readings(case, judged, all);
     let mut patch = Vec::new();
     let mut used = BTreeSet::new();
     for (rule, stopped) in by_rule {
@@ -98,7 +100,7 @@ fn proof(model: &Model<'_>, judged: &Judged<'_>, by_rule: &BTreeMap<usize, Vec<&
         used.extend(ports);
     }
     let summary = format!("Let {} pass the rule of {} that is meant for it", words(&used), policy.subject());
-    Proof { evidence, fix: Fix { summary, patch }, wants: vec![], changed: policies::changed(model, policy) }
+    Proof { evidence, fix: Fix { summary, patch }, wants: vec![], changed: policies::changed(case.model, policy) }
 }
 
 fn words(ports: &BTreeSet<Port>) -> String {

@@ -33,7 +33,7 @@ impl Cause for PodSecurityViolated {
     }
 
     fn examine(&self, case: &Case<'_, '_>) -> Vec<Finding> {
-        refusals::findings(case.model, |lacking, text, evidence| {
+        refusals::findings(case, |lacking, text, evidence| {
             text.contains("violates PodSecurity").then_some(())?;
             let summary = format!(
                 "Let {} ask for no more than its namespace's Pod Security level allows",

@@ -7,7 +7,7 @@ use crate::json::{Value, json};
 
 use super::{
     Case, Finding, Lack, State,
-    flows::{Flow, Flows, tried},
+    flows::{Flow, Flows, Seen},
     lookups,
 };
 use crate::{
@@ -31,26 +31,26 @@ pub(super) enum How {
 }
 
 /// A connection in use that a policy stops.
-pub(super) struct Stopped {
-    pub flow: Flow,
+pub(super) struct Stopped<'m> {
+    pub flow: Flow<'m>,
     pub seen: Citation,
     pub how: How,
 }
 
 /// What a policy does to the connections in use, in one direction.
-pub(super) struct Judged<'e> {
+pub(super) struct Judged<'m, 'e> {
     pub policy: &'e Object,
     pub direction: Direction,
     /// The pods it isolates.
     pub governed: Vec<Subject>,
-    pub connections: Ways,
-    pub lookups: Ways,
+    pub connections: Ways<'m>,
+    pub lookups: Ways<'m>,
 }
 
 /// Ways of one kind, in and out of the pods that a policy governs.
 #[derive(Default)]
-pub(super) struct Ways {
-    pub stopped: Vec<Stopped>,
+pub(super) struct Ways<'m> {
+    pub stopped: Vec<Stopped<'m>>,
     /// How many are let through.
     pub passing: usize,
     /// How many are stopped for which another policy is to blame.
@@ -58,50 +58,62 @@ pub(super) struct Ways {
     pub lacks: BTreeSet<Lack>,
 }
 
-impl Ways {
+impl Ways<'_> {
     pub(super) fn none(&self) -> bool {
         self.stopped.is_empty() && self.passing + self.others == 0 && self.lacks.is_empty()
     }
 }
 
-/// Judges every policy in the directions in which it isolates pods.
-pub(super) fn judge<'e>(model: &Model<'e>, directions: &[Direction], flows: &Flows) -> Vec<Judged<'e>> {
-    let policies: Vec<&Object> = model.evidence.objects.of_kind("networkpolicy").collect();
-    let mut all = Vec::new();
-    for policy in policies {
-        for &direction in directions {
-            let pods = model.evidence.objects.in_namespace("pod", policy.namespace());
-            let governed: Vec<Subject> =
-                pods.filter(|pod| policy::isolates(policy, pod, direction)).map(|pod| pod.subject().clone()).collect();
-            if !governed.is_empty() {
-                let judge = Judge { model, direction, flows };
-                let connections = judge.ways(policy, &governed, &flows.connections);
-                let lookups = judge.ways(policy, &governed, &flows.lookups);
-                all.push(Judged { policy, direction, governed, connections, lookups });
+/// Every policy in the directions in which it isolates pods, and the connections that it was judged by.
+pub(super) struct Judgement<'m, 'e> {
+    pub flows: Flows<'m>,
+    all: Vec<Judged<'m, 'e>>,
+}
+
+impl<'m, 'e> Judgement<'m, 'e> {
+    pub(super) fn of(model: &'m Model<'e>) -> Self {
+        let flows = Flows::of(model);
+        let mut all = Vec::new();
+        for policy in model.evidence.objects.of_kind("networkpolicy") {
+            for direction in [Direction::Ingress, Direction::Egress] {
+                let governed = policy::isolated(policy, &model.evidence.objects, direction);
+                let governed: Vec<Subject> = governed.map(|pod| pod.subject().clone()).collect();
+                if !governed.is_empty() {
+                    let judge = Judge { model, direction, flows: &flows };
+                    let connections = judge.ways(policy, &governed, &flows.connections);
+                    let lookups = judge.ways(policy, &governed, &flows.lookups);
+                    all.push(Judged { policy, direction, governed, connections, lookups });
+                }
             }
         }
+        Self { flows, all }
     }
-    all
+
+    /// The policies in a direction.
+    pub(super) fn towards(&self, direction: Direction) -> impl Iterator<Item = &Judged<'m, 'e>> {
+        self.all.iter().filter(move |judged| judged.direction == direction)
+    }
+
+    /// The policies in both.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Judged<'m, 'e>> {
+        self.all.iter()
+    }
 }
 
 /// What judging one policy looks at.
-struct Judge<'m, 'e> {
+struct Judge<'j, 'm, 'e> {
     model: &'m Model<'e>,
     direction: Direction,
-    flows: &'m Flows,
+    flows: &'j Flows<'m>,
 }
 
-impl<'e> Judge<'_, 'e> {
-    fn governed_end<'f>(&self, flow: &'f Flow) -> &'f Subject {
-        if self.direction == Direction::Ingress { &flow.to } else { &flow.from }
-    }
-
-    fn ways(&self, policy: &Object, governed: &[Subject], flows: &BTreeMap<Flow, Citation>) -> Ways {
+impl<'m, 'e> Judge<'_, 'm, 'e> {
+    fn ways(&self, policy: &Object, governed: &[Subject], flows: &Seen<'m>) -> Ways<'m> {
         let mut ways = Ways::default();
-        for (flow, seen) in flows.iter().filter(|(flow, _)| governed.binary_search(self.governed_end(flow)).is_ok()) {
-            let (Some(from), Some(to)) = (self.model.object(&flow.from), self.model.object(&flow.to)) else { continue };
+        for (flow, seen) in flows.at(governed, self.direction == Direction::Ingress) {
+            let (Some(from), Some(to)) = (self.model.object(flow.from), self.model.object(flow.to)) else { continue };
             let objects = &self.model.evidence.objects;
-            let stopped = |how| Stopped { flow: flow.clone(), seen: seen.clone(), how };
+            let stopped = |how| Stopped { flow, seen: seen.clone(), how };
             match policy::passes_end(objects, &Peer::of(from), &Peer::of(to), flow.port, self.direction) {
                 Fact::Missed(why) => ways.lacks.extend([lack(why)]),
                 Fact::Seen(false) if !self.passes_in_fact(flow) => {
@@ -121,13 +133,14 @@ impl<'e> Judge<'_, 'e> {
     }
 
     /// Whether it was seen to pass in spite of the policies: not every network enforces them.
-    fn passes_in_fact(&self, flow: &Flow) -> bool {
-        tried(self.model, flow).is_some_and(|(outcome, _)| matches!(outcome, Outcome::Connected | Outcome::Answered))
+    fn passes_in_fact(&self, flow: Flow<'_>) -> bool {
+        let tried = self.flows.tried(self.model, flow);
+        tried.is_some_and(|(outcome, _)| matches!(outcome, Outcome::Connected | Outcome::Answered))
     }
 
     /// Of the policies that isolate the governed end, those to blame: one that means the other end and errs in the port; else
     /// one that was changed last; else those that are made for just these pods, before one that denies everything to all.
-    fn blamed(&self, flow: &Flow, from: &'e Object, to: &'e Object) -> Vec<(&'e Object, How)> {
+    fn blamed(&self, flow: Flow<'_>, from: &'e Object, to: &'e Object) -> Vec<(&'e Object, How)> {
         let (pod, other) = if self.direction == Direction::Ingress { (to, from) } else { (from, to) };
         let policies = self.model.evidence.objects.in_namespace("networkpolicy", pod.namespace());
         let mut found: Vec<(&Object, How)> = policies
@@ -150,7 +163,7 @@ impl<'e> Judge<'_, 'e> {
         found
     }
 
-    fn how(&self, policy: &Object, pod: &'e Object, other: &Peer<'e>, flow: &Flow) -> How {
+    fn how(&self, policy: &Object, pod: &'e Object, other: &Peer<'e>, flow: Flow<'_>) -> How {
         let destination = policy::destination(pod, other, self.direction);
         let objects = &self.model.evidence.objects;
         let mut how = How::NoRule;
@@ -173,8 +186,8 @@ impl<'e> Judge<'_, 'e> {
         let ports = rule["ports"].as_array().into_iter().flatten();
         let names = ports.into_iter().any(|entry| entry["port"] == DOMAIN);
         let objects = &self.model.evidence.objects;
-        let goes_through = |flow: &Flow| {
-            let (Some(from), Some(to)) = (objects.get(&flow.from), objects.get(&flow.to)) else { return false };
+        let goes_through = |flow: Flow<'_>| {
+            let (Some(from), Some(to)) = (objects.get(flow.from), objects.get(flow.to)) else { return false };
             let (pod, other) = if self.direction == Direction::Ingress { (to, from) } else { (from, to) };
             let other = Peer::of(other);
             policy::isolates(policy, pod, self.direction)
@@ -212,14 +225,17 @@ pub(super) fn changed(model: &Model<'_>, policy: &Object) -> Option<jiff::Timest
 
 /// What stopped connections produce: silence where they go; where others still get there, only who is stopped fails. Of a
 /// client that nobody asks, that shows in its own symptoms alone, which are about what it asks.
-pub(super) fn silence(case: &Case<'_, '_>, stopped: &[&Stopped], flows: &Flows) -> Vec<(Subject, Mode)> {
-    let is_stopped = |flow: &Flow| stopped.iter().any(|stopped| stopped.flow == *flow);
+pub(super) fn silence(case: &Case<'_, '_>, stopped: &[&Stopped<'_>], flows: &Flows<'_>) -> Vec<(Subject, Mode)> {
+    let ways: BTreeSet<Flow<'_>> = stopped.iter().map(|stopped| stopped.flow).collect();
+    let ends: BTreeSet<&Subject> = ways.iter().map(|flow| flow.to).collect();
+    let others_get_to = |end: &&Subject| flows.connections.to(end).any(|other| !ways.contains(&other));
+    let open: BTreeSet<&Subject> = ends.into_iter().filter(others_get_to).collect();
     let mut effects = BTreeSet::new();
     for Stopped { flow, .. } in stopped {
-        let others = flows.connections.keys().any(|other| other.to == flow.to && !is_stopped(other));
-        let dependents = case.model.dependents(&flow.from);
+        let others = open.contains(flow.to);
+        let dependents = case.model.dependents(flow.from);
         let someone_asks_it = dependents.iter().any(|(_, relation)| *relation == Relation::ForwardsTo);
-        effects.insert(if others && (someone_asks_it || !case.in_scope(&flow.from)) {
+        effects.insert(if others && (someone_asks_it || !case.in_scope(flow.from)) {
             (flow.from.clone(), Mode::RelaysSilent)
         } else {
             (flow.to.clone(), Mode::Silent)
@@ -236,28 +252,27 @@ pub(super) fn nameless<'a>(model: &Model<'_>, pods: impl IntoIterator<Item = &'a
 }
 
 /// Stopped look-ups of pods that the policy lets out to nobody they connect to: there it is not the names that were forgotten.
-pub(super) fn lookups_of_the_cut_off<'j>(judged: &'j Judged<'_>, flows: &Flows) -> Vec<&'j Stopped> {
-    let stopped = |flow: &Flow| judged.connections.stopped.iter().any(|s| s.flow == *flow);
+pub(super) fn lookups_of_the_cut_off<'j, 'm>(judged: &'j Judged<'m, '_>, flows: &Flows<'_>) -> Vec<&'j Stopped<'m>> {
+    let stopped: BTreeSet<Flow<'_>> = judged.connections.stopped.iter().map(|stopped| stopped.flow).collect();
     let cut_off = |pod: &Subject| {
-        let mut own = flows.connections.keys().filter(|flow| flow.from == *pod).peekable();
-        own.peek().is_some() && own.all(stopped)
+        let mut own = flows.connections.from(pod).peekable();
+        own.peek().is_some() && own.all(|flow| stopped.contains(&flow))
     };
     let lookups = judged.lookups.stopped.iter();
-    lookups.filter(|s| judged.direction == Direction::Egress && cut_off(&s.flow.from)).collect()
+    lookups.filter(|s| judged.direction == Direction::Egress && cut_off(s.flow.from)).collect()
 }
 
 /// The readings that show what is stopped: the rules, who goes that way, and attempts that met the silence.
-pub(super) fn readings(model: &Model<'_>, judged: &Judged<'_>, stopped: &[&Stopped]) -> Vec<Citation> {
+pub(super) fn readings(case: &Case<'_, '_>, judged: &Judged<'_, '_>, stopped: &[&Stopped<'_>]) -> Vec<Citation> {
     let (policy, direction) = (judged.policy, judged.direction);
-    let governed = |s: &Stopped| if direction == Direction::Ingress { s.flow.to.clone() } else { s.flow.from.clone() };
-    let isolated: BTreeSet<Subject> = stopped.iter().map(|s| governed(s)).collect();
-    let mut evidence = vec![policy.cite("/spec/podSelector", format!("isolates {}", list(&isolated)))];
+    let isolated = stopped.iter().map(|s| if direction == Direction::Ingress { s.flow.to } else { s.flow.from });
+    let mut evidence = vec![policy.cite("/spec/podSelector", format!("isolates {}", list(isolated)))];
     let mut ways = BTreeSet::new();
     ways.extend(stopped.iter().map(|s| s.seen.clone()));
     evidence.extend(ways.into_iter().take(2));
     let met: BTreeSet<Citation> = stopped
         .iter()
-        .filter_map(|s| tried(model, &s.flow))
+        .filter_map(|s| case.judgement().flows.tried(case.model, s.flow))
         .filter(|(outcome, _)| *outcome == Outcome::Timeout)
         .map(|(_, cited)| cited)
         .collect();
@@ -267,11 +282,11 @@ pub(super) fn readings(model: &Model<'_>, judged: &Judged<'_>, stopped: &[&Stopp
 
 /// The change that adds a rule for each of these ways. Answers to look-ups that are too long for UDP come over TCP, so both
 /// are let through.
-pub(super) fn let_pass(model: &Model<'_>, judged: &Judged<'_>, stopped: &[&Stopped]) -> Change {
+pub(super) fn let_pass(model: &Model<'_>, judged: &Judged<'_, '_>, stopped: &[&Stopped<'_>]) -> Change {
     let Judged { policy, direction, .. } = judged;
     let mut ports: BTreeMap<String, (Value, BTreeSet<policy::Port>)> = BTreeMap::new();
     for Stopped { flow, .. } in stopped {
-        let other = if *direction == Direction::Ingress { &flow.from } else { &flow.to };
+        let other = if *direction == Direction::Ingress { flow.from } else { flow.to };
         if let Some(pod) = model.object(other) {
             let term = meaning(model, pod);
             let entry = ports.entry(term.to_string()).or_insert_with(|| (term, BTreeSet::new()));

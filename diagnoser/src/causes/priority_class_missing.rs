@@ -30,7 +30,7 @@ impl Cause for PriorityClassMissing {
     }
 
     fn examine(&self, case: &Case<'_, '_>) -> Vec<Finding> {
-        refusals::findings(case.model, |lacking, text, evidence| {
+        refusals::findings(case, |lacking, text, evidence| {
             let class = text.split_once("no PriorityClass with name ")?.1.split(' ').next()?;
             let summary =
                 format!("Let {} name a PriorityClass that exists: there is no {class}", lacking.workload.subject());

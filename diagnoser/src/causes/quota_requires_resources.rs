@@ -32,7 +32,7 @@ impl Cause for QuotaRequiresResources {
     }
 
     fn examine(&self, case: &Case<'_, '_>) -> Vec<Finding> {
-        refusals::findings(case.model, |lacking, text, evidence| {
+        refusals::findings(case, |lacking, text, evidence| {
             (text.contains("failed quota: ") && text.contains("must specify ")).then_some(())?;
             let summary = format!("State what the quota counts in the containers of {}", lacking.workload.subject());
             Some(refusals::in_template(case.model, lacking, evidence, summary, |field| field.contains("/resources")))

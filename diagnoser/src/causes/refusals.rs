@@ -3,26 +3,26 @@
 //! Source: kubernetes.io, Admission Controllers; kubernetes/pkg/controller/replicaset (condition ReplicaFailure, event
 //! FailedCreate), which pass on the words of the one that refused.
 
-use super::{Finding, Lack, State, rollout};
+use super::{Case, Finding, Lack, State, rollout};
 use crate::{
     diagnosis::Fix,
     evidence::{Citation, Fact},
     model::Model,
     propagation::Mode,
     subject::Subject,
-    symptoms::{Lacking, lacking},
+    symptoms::Lacking,
 };
 
 /// One finding for each workload that lacks pods, whose refusal `look` knows how to read. Where nothing was said and what was
 /// said was not collected it is undecided.
 pub(super) fn findings(
-    model: &Model<'_>,
+    case: &Case<'_, '_>,
     look: impl Fn(&Lacking<'_>, &str, Vec<Citation>) -> Option<(Subject, State)>,
 ) -> Vec<Finding> {
-    let Fact::Seen(all) = lacking(model) else { return vec![] };
+    let Fact::Seen(all) = case.lacking() else { return vec![] };
     let findings = all.iter().filter_map(|lacking| {
         let workload = lacking.workload.subject();
-        let (subject, state) = match (&lacking.refusal, model.evidence.listed("event", "events")) {
+        let (subject, state) = match (&lacking.refusal, case.model.evidence.listed("event", "events")) {
             (Some((text, cited)), _) => look(lacking, text, vec![lacking.cited.clone(), cited.clone()])?,
             (None, Fact::Missed(why)) => {
                 let lack = Lack::objects("events", Some(workload.namespace()), why);

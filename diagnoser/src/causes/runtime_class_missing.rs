@@ -39,7 +39,7 @@ impl Cause for RuntimeClassMissing {
         let model = case.model;
         let summary = |of: &dyn std::fmt::Display| format!("Let {of} name a RuntimeClass that exists");
         let mine = |field: &str| field.ends_with("/runtimeClassName");
-        let mut found = refusals::findings(model, |lacking, text, evidence| {
+        let mut found = refusals::findings(case, |lacking, text, evidence| {
             (text.contains("RuntimeClass \"") && text.contains("not found")).then_some(())?;
             Some(refusals::in_template(model, lacking, evidence, summary(lacking.workload.subject()), mine))
         });

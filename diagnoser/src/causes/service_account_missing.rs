@@ -26,7 +26,7 @@ use crate::{
     model::Model,
     propagation::Mode,
     subject::Subject,
-    symptoms::{Lacking, lacking},
+    symptoms::Lacking,
 };
 
 /// See the module's comment.
@@ -42,11 +42,11 @@ impl Cause for ServiceAccountMissing {
     }
 
     fn examine(&self, case: &Case<'_, '_>) -> Vec<Finding> {
-        let Fact::Seen(all) = lacking(case.model) else { return blind(case.model) };
-        let findings = all.into_iter().map(|lacking| Finding {
+        let Fact::Seen(all) = case.lacking() else { return blind(case.model) };
+        let findings = all.iter().map(|lacking| Finding {
             subject: lacking.workload.subject().clone(),
             effects: vec![(lacking.workload.subject().clone(), Mode::Down)],
-            state: examine(case.model, &lacking),
+            state: examine(case.model, lacking),
         });
         findings.collect()
     }
