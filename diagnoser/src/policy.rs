@@ -163,8 +163,12 @@ fn selector(policy: &Object) -> &Value {
 /// Whether all policies together let a connection pass, at both ends. Missed where a namespace's labels are needed and were
 /// not collected.
 pub fn passes(objects: &Objects, from: &Peer<'_>, to: &Peer<'_>, port: Port) -> Fact<bool> {
-    let out = passes_end(objects, from, to, port, Direction::Egress);
-    let into = passes_end(objects, from, to, port, Direction::Ingress);
+    let end = |governed: &Peer<'_>, direction| {
+        let all = governed.pod.map(|pod| objects.in_namespace("networkpolicy", pod.namespace()));
+        let isolates = |policy: &&Object| governed.pod.is_some_and(|pod| isolates(policy, pod, direction));
+        passes_end(all.into_iter().flatten().filter(isolates), objects, from, to, port, direction)
+    };
+    let (out, into) = (end(from, Direction::Egress), end(to, Direction::Ingress));
     match (out, into) {
         (Fact::Seen(false), _) | (_, Fact::Seen(false)) => Fact::Seen(false),
         (Fact::Missed(why), _) | (_, Fact::Missed(why)) => Fact::Missed(why),
@@ -174,7 +178,14 @@ pub fn passes(objects: &Objects, from: &Peer<'_>, to: &Peer<'_>, port: Port) -> 
 
 /// The same at one end: out of `from`, or into `to`. What runs on the pod's own node gets in and is reached whatever the
 /// policies say, and a pod reaches itself (kubernetes.io, Network Policies).
-pub fn passes_end(objects: &Objects, from: &Peer<'_>, to: &Peer<'_>, port: Port, direction: Direction) -> Fact<bool> {
+pub fn passes_end<'p>(
+    isolating: impl Iterator<Item = &'p Object>,
+    objects: &Objects,
+    from: &Peer<'_>,
+    to: &Peer<'_>,
+    port: Port,
+    direction: Direction,
+) -> Fact<bool> {
     let (governed, other) = match direction {
         Direction::Ingress => (to, from),
         Direction::Egress => (from, to),
@@ -186,14 +197,12 @@ pub fn passes_end(objects: &Objects, from: &Peer<'_>, to: &Peer<'_>, port: Port,
     }
     let mut isolated = false;
     let mut unknown = None;
-    for policy in objects.in_namespace("networkpolicy", pod.namespace()) {
-        if isolates(policy, pod, direction) {
-            isolated = true;
-            match allows(policy, objects, pod, other, port, direction) {
-                Fact::Seen(true) => return Fact::Seen(true),
-                Fact::Seen(false) => {}
-                Fact::Missed(why) => unknown = Some(why),
-            }
+    for policy in isolating {
+        isolated = true;
+        match allows(policy, objects, pod, other, port, direction) {
+            Fact::Seen(true) => return Fact::Seen(true),
+            Fact::Seen(false) => {}
+            Fact::Missed(why) => unknown = Some(why),
         }
     }
     if isolated { unknown.map_or(Fact::Seen(false), Fact::Missed) } else { Fact::Seen(true) }

@@ -39,11 +39,6 @@ impl<'m> Seen<'m> {
         Self { all, by_end }
     }
 
-    /// All of them.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (Flow<'m>, &Citation)> {
-        self.all.iter().map(|(flow, seen)| (*flow, seen.as_ref()))
-    }
-
     /// Those from a pod.
     pub(super) fn from(&self, pod: &Subject) -> impl Iterator<Item = Flow<'m>> {
         self.places_from(pod).map(|place| self.all[place].0)
@@ -91,10 +86,6 @@ impl<'m> Flows<'m> {
     pub(super) fn of(model: &'m Model<'_>) -> Self {
         let (connections, lookups) = (Seen::new(connections(model)), Seen::new(lookups(model)));
         Self { connections, lookups, tried: tried(model) }
-    }
-
-    pub(super) fn all(&self) -> impl Iterator<Item = (Flow<'m>, &Citation)> {
-        self.connections.iter().chain(self.lookups.iter())
     }
 
     /// What the latest attempt to go this way met, made from a pod of the same workload: a connection to that very pod, or a

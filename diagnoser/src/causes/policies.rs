@@ -1,7 +1,10 @@
 //! What the causes that blame a NetworkPolicy share: which connections in use a policy stops, in which way, what that
 //! produces, and the rule that would let them pass.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    cell::OnceCell,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use crate::json::{Value, json};
 
@@ -12,7 +15,7 @@ use super::{
 };
 use crate::{
     diagnosis::Change,
-    evidence::{Citation, Fact, Object, Outcome},
+    evidence::{Citation, Fact, Object, Objects, Outcome},
     model::{Model, Relation},
     policy::{self, Direction, Peer, Protocol},
     propagation::Mode,
@@ -74,18 +77,26 @@ impl<'m, 'e> Judgement<'m, 'e> {
     pub(super) fn of(model: &'m Model<'e>) -> Self {
         let flows = Flows::of(model);
         let mut all = Vec::new();
-        for policy in model.evidence.objects.of_kind("networkpolicy") {
-            for direction in [Direction::Ingress, Direction::Egress] {
-                let governed = policy::isolated(policy, &model.evidence.objects, direction);
-                let governed: Vec<Subject> = governed.map(|pod| pod.subject().clone()).collect();
-                if !governed.is_empty() {
-                    let judge = Judge { model, direction, flows: &flows };
-                    let connections = judge.ways(policy, &governed, &flows.connections);
-                    let lookups = judge.ways(policy, &governed, &flows.lookups);
-                    all.push(Judged { policy, direction, governed, connections, lookups });
-                }
+        for direction in [Direction::Ingress, Direction::Egress] {
+            let reaches = Reach::all(&model.evidence.objects, direction);
+            let mut over: BTreeMap<&Subject, Vec<&Reach<'e>>> = BTreeMap::new();
+            for (pod, reach) in reaches.iter().flat_map(|reach| reach.governed.iter().map(move |pod| (pod, reach))) {
+                over.entry(pod).or_default().push(reach);
             }
+            let judge = Judge { model, direction, flows: &flows, over };
+            let ways = |reach| (judge.ways(reach, &flows.connections), judge.ways(reach, &flows.lookups));
+            let ways: Vec<_> = reaches.iter().map(ways).collect();
+            all.extend(reaches.into_iter().zip(ways).map(
+                |(Reach { policy, governed, .. }, (connections, lookups))| Judged {
+                    policy,
+                    direction,
+                    governed,
+                    connections,
+                    lookups,
+                },
+            ));
         }
+        all.sort_by_key(|judged| (judged.policy.subject(), judged.direction));
         Self { flows, all }
     }
 
@@ -100,21 +111,43 @@ impl<'m, 'e> Judgement<'m, 'e> {
     }
 }
 
-/// What judging one policy looks at.
+/// A policy and the pods that it isolates in a direction.
+struct Reach<'e> {
+    policy: &'e Object,
+    governed: Vec<Subject>,
+    /// Of each of its rules, whether nothing in use goes through it.
+    idle: OnceCell<Vec<bool>>,
+}
+
+impl<'e> Reach<'e> {
+    fn all(objects: &'e Objects, direction: Direction) -> Vec<Self> {
+        let reach = |policy: &'e Object| {
+            let governed = policy::isolated(policy, objects, direction).map(|pod| pod.subject().clone()).collect();
+            Self { policy, governed, idle: OnceCell::new() }
+        };
+        objects.of_kind("networkpolicy").map(reach).filter(|reach| !reach.governed.is_empty()).collect()
+    }
+}
+
+/// What judging the policies in one direction looks at.
 struct Judge<'j, 'm, 'e> {
     model: &'m Model<'e>,
     direction: Direction,
     flows: &'j Flows<'m>,
+    /// The policies that isolate a pod.
+    over: BTreeMap<&'j Subject, Vec<&'j Reach<'e>>>,
 }
 
 impl<'m, 'e> Judge<'_, 'm, 'e> {
-    fn ways(&self, policy: &Object, governed: &[Subject], flows: &Seen<'m>) -> Ways<'m> {
+    fn ways(&self, reach: &Reach<'e>, flows: &Seen<'m>) -> Ways<'m> {
+        let policy = reach.policy;
         let mut ways = Ways::default();
-        for (flow, seen) in flows.at(governed, self.direction == Direction::Ingress) {
+        for (flow, seen) in flows.at(&reach.governed, self.direction == Direction::Ingress) {
             let (Some(from), Some(to)) = (self.model.object(flow.from), self.model.object(flow.to)) else { continue };
+            let policies = self.over(flow).map(|reach| reach.policy);
             let objects = &self.model.evidence.objects;
             let stopped = |how| Stopped { flow, seen: seen.clone(), how };
-            match policy::passes_end(objects, &Peer::of(from), &Peer::of(to), flow.port, self.direction) {
+            match policy::passes_end(policies, objects, &Peer::of(from), &Peer::of(to), flow.port, self.direction) {
                 Fact::Missed(why) => ways.lacks.extend([lack(why)]),
                 Fact::Seen(false) if !self.passes_in_fact(flow) => {
                     let blamed = self.blamed(flow, from, to);
@@ -132,6 +165,12 @@ impl<'m, 'e> Judge<'_, 'm, 'e> {
         ways
     }
 
+    /// The policies that isolate the end of a flow which they govern.
+    fn over(&self, flow: Flow<'_>) -> impl Iterator<Item = &Reach<'e>> {
+        let governed = if self.direction == Direction::Ingress { flow.to } else { flow.from };
+        self.over.get(governed).into_iter().flatten().copied()
+    }
+
     /// Whether it was seen to pass in spite of the policies: not every network enforces them.
     fn passes_in_fact(&self, flow: Flow<'_>) -> bool {
         let tried = self.flows.tried(self.model, flow);
@@ -142,11 +181,8 @@ impl<'m, 'e> Judge<'_, 'm, 'e> {
     /// one that was changed last; else those that are made for just these pods, before one that denies everything to all.
     fn blamed(&self, flow: Flow<'_>, from: &'e Object, to: &'e Object) -> Vec<(&'e Object, How)> {
         let (pod, other) = if self.direction == Direction::Ingress { (to, from) } else { (from, to) };
-        let policies = self.model.evidence.objects.in_namespace("networkpolicy", pod.namespace());
-        let mut found: Vec<(&Object, How)> = policies
-            .filter(|policy| policy::isolates(policy, pod, self.direction))
-            .map(|policy| (policy, self.how(policy, pod, &Peer::of(other), flow)))
-            .collect();
+        let how = |reach: &Reach<'e>| (reach.policy, self.how(reach, pod, &Peer::of(other), flow));
+        let mut found: Vec<(&Object, How)> = self.over(flow).map(how).collect();
         if found.iter().any(|(_, how)| *how != How::NoRule) {
             found.retain(|(_, how)| *how != How::NoRule);
             return found;
@@ -163,12 +199,13 @@ impl<'m, 'e> Judge<'_, 'm, 'e> {
         found
     }
 
-    fn how(&self, policy: &Object, pod: &'e Object, other: &Peer<'e>, flow: Flow<'_>) -> How {
+    fn how(&self, reach: &Reach<'e>, pod: &'e Object, other: &Peer<'e>, flow: Flow<'_>) -> How {
+        let policy = reach.policy;
         let destination = policy::destination(pod, other, self.direction);
         let objects = &self.model.evidence.objects;
         let mut how = How::NoRule;
         for (index, rule) in policy.list(self.direction.rules()).iter().enumerate() {
-            if policy::ports_match(rule, destination, flow.port) || !self.is_idle(policy, rule) {
+            if policy::ports_match(rule, destination, flow.port) || !self.idle(reach)[index] {
                 continue;
             }
             match policy::peers_match(rule, policy, objects, other, self.direction) {
@@ -180,8 +217,13 @@ impl<'m, 'e> Judge<'_, 'm, 'e> {
         how
     }
 
+    fn idle<'r>(&self, reach: &'r Reach<'e>) -> &'r [bool] {
+        let rules = reach.policy.list(self.direction.rules());
+        reach.idle.get_or_init(|| rules.iter().map(|rule| self.is_idle(reach, rule)).collect())
+    }
+
     /// Whether nothing in use goes through a rule. What lets look-ups of names through has its purpose, seen or not.
-    fn is_idle(&self, policy: &Object, rule: &Value) -> bool {
+    fn is_idle(&self, reach: &Reach<'e>, rule: &Value) -> bool {
         const DOMAIN: u64 = 53;
         let ports = rule["ports"].as_array().into_iter().flatten();
         let names = ports.into_iter().any(|entry| entry["port"] == DOMAIN);
@@ -190,11 +232,12 @@ impl<'m, 'e> Judge<'_, 'm, 'e> {
             let (Some(from), Some(to)) = (objects.get(flow.from), objects.get(flow.to)) else { return false };
             let (pod, other) = if self.direction == Direction::Ingress { (to, from) } else { (from, to) };
             let other = Peer::of(other);
-            policy::isolates(policy, pod, self.direction)
-                && policy::ports_match(rule, policy::destination(pod, &other, self.direction), flow.port)
-                && policy::peers_match(rule, policy, objects, &other, self.direction) == Fact::Seen(true)
+            policy::ports_match(rule, policy::destination(pod, &other, self.direction), flow.port)
+                && policy::peers_match(rule, reach.policy, objects, &other, self.direction) == Fact::Seen(true)
         };
-        !names && !self.flows.all().any(|(flow, _)| goes_through(flow))
+        let end = self.direction == Direction::Ingress;
+        let mut used = [&self.flows.connections, &self.flows.lookups].into_iter();
+        !names && !used.any(|flows| flows.at(&reach.governed, end).any(|(flow, _)| goes_through(flow)))
     }
 
     /// The policy that was changed well after all others.

@@ -40,6 +40,15 @@ pub(super) fn build(evidence: &Evidence) -> Model<'_> {
     for pod in evidence.objects.of_kind("pod") {
         model.add_pod(pod);
     }
+    for policy in evidence.objects.of_kind("networkpolicy") {
+        for pod in [Direction::Ingress, Direction::Egress]
+            .into_iter()
+            .flat_map(|d| policy::isolated(policy, &evidence.objects, d))
+        {
+            let cited = policy.cite("/spec/podSelector", format!("selects {}", pod.subject()));
+            model.add(pod.subject(), policy.subject(), Relation::GovernedBy, cited);
+        }
+    }
     for service in evidence.objects.of_kind("service") {
         for pod in model.selected_pods(service) {
             let cited = service.cite("/spec/selector", "the selector selects the pod");
@@ -96,12 +105,6 @@ impl Model<'_> {
         if let Some(owner) = workload::top_owner(evidence, pod) {
             let cited = pod.cite("/metadata/ownerReferences", format!("made by {owner}"));
             self.add(pod.subject(), &owner, Relation::OwnedBy, cited);
-        }
-        for policy in evidence.objects.in_namespace("networkpolicy", pod.namespace()) {
-            if [Direction::Ingress, Direction::Egress].into_iter().any(|d| policy::isolates(policy, pod, d)) {
-                let cited = policy.cite("/spec/podSelector", format!("selects {}", pod.subject()));
-                self.add(pod.subject(), policy.subject(), Relation::GovernedBy, cited);
-            }
         }
         // Settings that name a Service: http://api.shop/..., api:80
         for (pointer, text) in settings(pod, "/spec") {
