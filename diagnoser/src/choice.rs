@@ -161,6 +161,13 @@ mod tests {
     }
 
     #[test]
+    fn of_many_roots_none_is_named_that_adds_nothing() {
+        let pairs = (0..6).map(|n| holding("pair", 1, &[2 * n, 2 * n + 1]));
+        let all: Vec<Holding> = [holding("part", 9, &[3])].into_iter().chain(pairs).collect();
+        assert_eq!(choose(&all, None), Choice::Roots((1..=6).collect()));
+    }
+
+    #[test]
     fn readings_break_ties_and_equal_ones_stay_tied() {
         let all = [holding("a", 1, &[0]), holding("b", 2, &[0])];
         assert_eq!(choose(&all, None), Choice::Roots(vec![1]));

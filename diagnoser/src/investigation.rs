@@ -25,15 +25,18 @@ pub struct Investigation {
     evidence: Evidence,
     asked: BTreeSet<Request>,
     refused: BTreeMap<String, String>,
-    /// What is to be seen in the evidence as it is; kept while nothing is added to it.
+    /// What the evidence comes to as it is; kept while nothing is added to it.
     seen: Option<Seen>,
 }
 
-/// What is wrong, and what every cause says of it.
+/// What the evidence comes to.
 struct Seen {
-    symptoms: Vec<Symptom>,
-    narrowed: Vec<Option<Narrowed>>,
-    looked: Vec<Looked>,
+    /// The readings that would make it surer.
+    wanted: BTreeSet<Request>,
+    /// The answer without them; why they are missing is added at the end.
+    diagnosis: Diagnosis,
+    /// The files that the missing readings would be in.
+    files: Vec<Option<String>>,
 }
 
 /// A cause that was looked at in one subject.
@@ -67,14 +70,17 @@ impl Investigation {
     ///
     /// # Errors
     /// When a file does not parse.
-    pub fn answer(&mut self, request: &Request, files: BTreeMap<String, String>) -> Result<(), EvidenceError> {
-        let mut merged = self.files.clone();
-        merged.extend(files);
+    pub fn answer(&mut self, request: &Request, mut files: BTreeMap<String, String>) -> Result<(), EvidenceError> {
         if let Reading::Objects { resource, .. } = &request.reading {
-            now_listed(&mut merged, resource);
+            let known = files.get(COVERAGE).or(self.files.get(COVERAGE));
+            files.insert(COVERAGE.to_owned(), now_listed(known, resource));
         }
-        self.evidence = Evidence::from_files(&merged)?;
-        self.files = merged;
+        for (name, text) in files {
+            if self.files.get(&name) != Some(&text) {
+                self.evidence.take(&name, &text)?;
+                self.files.insert(name, text);
+            }
+        }
         self.seen = None;
         self.asked.insert(request.clone());
         Ok(())
@@ -88,185 +94,188 @@ impl Investigation {
 
     /// The next step: readings wanted, or the answer.
     pub fn proceed(&mut self) -> Next {
-        let (seen, model) = match self.seen.take() {
-            Some(seen) => (seen, None),
-            None => {
-                let model = Model::new(&self.evidence);
-                (see(&model), Some(model))
-            }
-        };
-        let wanted = self.wanted(&seen.looked, &seen.symptoms);
+        let seen = self.seen.take().unwrap_or_else(|| see(&Model::new(&self.evidence)));
+        let wanted: Vec<Request> =
+            seen.wanted.iter().filter(|request| !self.asked.contains(request)).cloned().collect();
         if !wanted.is_empty() {
             self.seen = Some(seen);
             return Next::Ask(wanted);
         }
-        let model = model.unwrap_or_else(|| Model::new(&self.evidence));
-        Next::Done(Box::new(self.conclude(&model, &seen.symptoms, &seen.narrowed, seen.looked)))
-    }
-
-    /// The requests not yet made that could decide between causes of symptoms no proven cause explains, or that would
-    /// make a proof direct.
-    fn wanted(&self, looked: &[Looked], symptoms: &[Symptom]) -> Vec<Request> {
-        let explained: BTreeSet<usize> = looked
-            .iter()
-            .filter(|l| matches!(l.finding.state, State::Holds(_)))
-            .flat_map(|l| l.explains.iter().copied())
-            .collect();
-        let open: BTreeSet<usize> = (0..symptoms.len()).filter(|symptom| !explained.contains(symptom)).collect();
-        let lacks = looked.iter().filter(|l| !l.explains.is_empty()).flat_map(|l| match &l.finding.state {
-            State::Holds(proof) => proof.wants.as_slice(),
-            State::Undecided(lacks) if !l.explains.is_disjoint(&open) => lacks.as_slice(),
-            _ => &[],
-        });
-        let wanted: BTreeSet<Request> =
-            lacks.filter_map(|lack| lack.request.clone()).filter(|r| !self.asked.contains(r)).collect();
-        wanted.into_iter().collect()
-    }
-
-    fn conclude(
-        &self,
-        model: &Model<'_>,
-        symptoms: &[Symptom],
-        narrowed: &[Option<Narrowed>],
-        looked: Vec<Looked>,
-    ) -> Diagnosis {
-        let onset = symptoms.iter().filter_map(|symptom| symptom.since).min();
-        let holding: Vec<Holding> = looked.iter().filter_map(|looked| holding(model, looked)).collect();
-        let explained: BTreeSet<usize> = holding.iter().flat_map(|h| h.explains.iter().copied()).collect();
-        let users_explained = (0..symptoms.len()).filter(|i| symptoms[*i].user).all(|i| explained.contains(&i));
-        let chosen = match choice::choose(&holding, onset) {
-            Choice::Roots(roots) if users_explained => roots,
-            _ => Vec::new(),
-        };
-        let verdict = if !chosen.is_empty() {
-            Verdict::Confirmed
-        } else if symptoms.is_empty() && unseen(&self.evidence).is_empty() {
-            Verdict::Healthy
-        } else {
-            Verdict::Unknown
-        };
-        let open: BTreeSet<usize> = (0..symptoms.len()).filter(|i| !explained.contains(i)).collect();
-        let excluded = excluded(&looked);
-        let root_causes: Vec<RootCause> = chosen
-            .iter()
-            .map(|&index| {
-                let root = &holding[index];
-                RootCause {
-                    cause: root.cause.to_owned(),
-                    subject: root.subject.clone(),
-                    owner: root.owner.to_owned(),
-                    evidence: once(&root.proof.evidence),
-                    explains: root.explains.iter().map(|&i| symptoms[i].id.clone()).collect(),
-                    ruled_out: ruled_out(&excluded, &root.explains),
-                    fix: root.proof.fix.clone(),
-                }
-            })
-            .collect();
-        let (candidates, missing) = if verdict == Verdict::Unknown {
-            self.undecided(&looked, &holding, symptoms, &open)
-        } else {
-            (Vec::new(), Vec::new())
-        };
-        let mut diagnosis = Diagnosis {
-            format: FORMAT,
-            verdict,
-            noise: noise(&holding, &chosen, verdict),
-            root_causes,
-            candidates,
-            missing,
-            symptoms: symptoms.iter().map(told).collect(),
-            path: vec![],
-            steps: vec![],
-        };
-        telling::tell(model, symptoms, narrowed, &mut diagnosis);
-        diagnosis
-    }
-
-    /// What could still be the cause, and the readings that would decide.
-    fn undecided(
-        &self,
-        looked: &[Looked],
-        holding: &[Holding],
-        symptoms: &[Symptom],
-        open: &BTreeSet<usize>,
-    ) -> (Vec<Candidate>, Vec<Missing>) {
-        let ids = |explains: &BTreeSet<usize>| explains.iter().map(|&i| symptoms[i].id.clone()).collect();
-        let mut candidates: Vec<Candidate> = holding
-            .iter()
-            .filter(|h| !h.explains.is_empty())
-            .map(|h| Candidate {
-                cause: h.cause.to_owned(),
-                subject: h.subject.clone(),
-                lacks: vec![],
-                explains: ids(&h.explains),
-            })
-            .collect();
-        let mut missing: BTreeMap<String, (Lack, BTreeSet<String>)> = BTreeMap::new();
-        for l in looked.iter().filter(|l| !l.explains.is_disjoint(open)) {
-            let State::Undecided(lacks) = &l.finding.state else { continue };
-            candidates.push(Candidate {
-                cause: l.cause.id().to_owned(),
-                subject: l.finding.subject.clone(),
-                lacks: lacks.iter().map(|lack| lack.what.clone()).collect(),
-                explains: ids(&l.explains),
-            });
-            for lack in lacks {
-                missing
-                    .entry(lack.what.clone())
-                    .or_insert_with(|| (lack.clone(), BTreeSet::new()))
-                    .1
-                    .insert(l.cause.id().to_owned());
+        let Seen { mut diagnosis, files, .. } = seen;
+        for (missing, file) in diagnosis.missing.iter_mut().zip(files) {
+            if let Some(why) = file.and_then(|file| self.refused.get(&file)) {
+                missing.why.clone_from(why);
             }
         }
-        if symptoms.is_empty() {
-            missing.extend(unseen(&self.evidence).into_iter().map(|lack| (lack.what.clone(), (lack, BTreeSet::new()))));
-        }
-        candidates.sort_by(|a, b| (&a.cause, &a.subject).cmp(&(&b.cause, &b.subject)));
-        candidates.dedup_by(|more, first| {
-            let same = (&more.cause, &more.subject) == (&first.cause, &first.subject);
-            if same {
-                // What holds lacks nothing.
-                if !first.lacks.is_empty() {
-                    first.lacks.append(&mut more.lacks);
-                }
-                first.explains.append(&mut more.explains);
-                for list in [&mut first.lacks, &mut first.explains] {
-                    list.sort();
-                    list.dedup();
-                }
-            }
-            same
-        });
-        let missing = missing
-            .into_values()
-            .map(|(lack, decides)| Missing {
-                why: lack.request.as_ref().and_then(|r| self.refused.get(&r.file)).cloned().unwrap_or(lack.why),
-                what: lack.what,
-                how: lack.how,
-                decides: decides.into_iter().collect(),
-            })
-            .collect();
-        (candidates, missing)
+        Next::Done(Box::new(diagnosis))
+    }
+
+    /// What was observed, answers included.
+    pub fn evidence(&self) -> &Evidence {
+        &self.evidence
     }
 }
 
+/// Looks, predicts, chooses and tells.
+fn see(model: &Model<'_>) -> Seen {
+    let symptoms = symptoms(model);
+    let narrowed = narrowing::of(model, &symptoms);
+    let looked = look(&Case::new(model, &symptoms, &narrowed));
+    let wanted = wanted(&looked, &symptoms);
+    let (diagnosis, files) = conclude(model, &symptoms, &narrowed, looked);
+    Seen { wanted, diagnosis, files }
+}
+
+/// The requests that could decide between causes of symptoms no proven cause explains, or that would make a proof direct.
+fn wanted(looked: &[Looked], symptoms: &[Symptom]) -> BTreeSet<Request> {
+    let explained: BTreeSet<usize> = looked
+        .iter()
+        .filter(|l| matches!(l.finding.state, State::Holds(_)))
+        .flat_map(|l| l.explains.iter().copied())
+        .collect();
+    let open: BTreeSet<usize> = (0..symptoms.len()).filter(|symptom| !explained.contains(symptom)).collect();
+    let lacks = looked.iter().filter(|l| !l.explains.is_empty()).flat_map(|l| match &l.finding.state {
+        State::Holds(proof) => proof.wants.as_slice(),
+        State::Undecided(lacks) if !l.explains.is_disjoint(&open) => lacks.as_slice(),
+        _ => &[],
+    });
+    lacks.filter_map(|lack| lack.request.clone()).collect()
+}
+
+/// The answer, and the files that the readings would be in that it misses.
+fn conclude(
+    model: &Model<'_>,
+    symptoms: &[Symptom],
+    narrowed: &[Option<Narrowed>],
+    looked: Vec<Looked>,
+) -> (Diagnosis, Vec<Option<String>>) {
+    let onset = symptoms.iter().filter_map(|symptom| symptom.since).min();
+    let holding: Vec<Holding> = looked.iter().filter_map(|looked| holding(model, looked)).collect();
+    let explained: BTreeSet<usize> = holding.iter().flat_map(|h| h.explains.iter().copied()).collect();
+    let users_explained = (0..symptoms.len()).filter(|i| symptoms[*i].user).all(|i| explained.contains(&i));
+    let chosen = match choice::choose(&holding, onset) {
+        Choice::Roots(roots) if users_explained => roots,
+        _ => Vec::new(),
+    };
+    let verdict = if !chosen.is_empty() {
+        Verdict::Confirmed
+    } else if symptoms.is_empty() && unseen(model.evidence).is_empty() {
+        Verdict::Healthy
+    } else {
+        Verdict::Unknown
+    };
+    let open: BTreeSet<usize> = (0..symptoms.len()).filter(|i| !explained.contains(i)).collect();
+    let excluded = excluded(&looked);
+    let root_causes: Vec<RootCause> = chosen
+        .iter()
+        .map(|&index| {
+            let root = &holding[index];
+            RootCause {
+                cause: root.cause.to_owned(),
+                subject: root.subject.clone(),
+                owner: root.owner.to_owned(),
+                evidence: once(&root.proof.evidence),
+                explains: root.explains.iter().map(|&i| symptoms[i].id.clone()).collect(),
+                ruled_out: ruled_out(&excluded, &root.explains),
+                fix: root.proof.fix.clone(),
+            }
+        })
+        .collect();
+    let (candidates, missing) = if verdict == Verdict::Unknown {
+        undecided(model.evidence, &looked, &holding, symptoms, &open)
+    } else {
+        (Vec::new(), Vec::new())
+    };
+    let (missing, files) = missing.into_iter().unzip();
+    let mut diagnosis = Diagnosis {
+        format: FORMAT,
+        verdict,
+        noise: noise(&holding, &chosen, verdict),
+        root_causes,
+        candidates,
+        missing,
+        symptoms: symptoms.iter().map(told).collect(),
+        path: vec![],
+        steps: vec![],
+    };
+    telling::tell(model, symptoms, narrowed, &mut diagnosis);
+    (diagnosis, files)
+}
+
+/// What could still be the cause, and the readings that would decide, each with the file it would be in.
+fn undecided(
+    evidence: &Evidence,
+    looked: &[Looked],
+    holding: &[Holding],
+    symptoms: &[Symptom],
+    open: &BTreeSet<usize>,
+) -> (Vec<Candidate>, Vec<(Missing, Option<String>)>) {
+    let ids = |explains: &BTreeSet<usize>| explains.iter().map(|&i| symptoms[i].id.clone()).collect();
+    let mut candidates: Vec<Candidate> = holding
+        .iter()
+        .filter(|h| !h.explains.is_empty())
+        .map(|h| Candidate {
+            cause: h.cause.to_owned(),
+            subject: h.subject.clone(),
+            lacks: vec![],
+            explains: ids(&h.explains),
+        })
+        .collect();
+    let mut missing: BTreeMap<String, (Lack, BTreeSet<String>)> = BTreeMap::new();
+    for l in looked.iter().filter(|l| !l.explains.is_disjoint(open)) {
+        let State::Undecided(lacks) = &l.finding.state else { continue };
+        candidates.push(Candidate {
+            cause: l.cause.id().to_owned(),
+            subject: l.finding.subject.clone(),
+            lacks: lacks.iter().map(|lack| lack.what.clone()).collect(),
+            explains: ids(&l.explains),
+        });
+        for lack in lacks {
+            missing
+                .entry(lack.what.clone())
+                .or_insert_with(|| (lack.clone(), BTreeSet::new()))
+                .1
+                .insert(l.cause.id().to_owned());
+        }
+    }
+    if symptoms.is_empty() {
+        missing.extend(unseen(evidence).into_iter().map(|lack| (lack.what.clone(), (lack, BTreeSet::new()))));
+    }
+    candidates.sort_by(|a, b| (&a.cause, &a.subject).cmp(&(&b.cause, &b.subject)));
+    candidates.dedup_by(|more, first| {
+        let same = (&more.cause, &more.subject) == (&first.cause, &first.subject);
+        if same {
+            // What holds lacks nothing.
+            if !first.lacks.is_empty() {
+                first.lacks.append(&mut more.lacks);
+            }
+            first.explains.append(&mut more.explains);
+            for list in [&mut first.lacks, &mut first.explains] {
+                list.sort();
+                list.dedup();
+            }
+        }
+        same
+    });
+    let missing = missing.into_values().map(|(lack, decides)| {
+        let Lack { what, why, how, request } = lack;
+        (Missing { what, why, how, decides: decides.into_iter().collect() }, request.map(|request| request.file))
+    });
+    (candidates, missing.collect())
+}
+
+/// What was listed.
+const COVERAGE: &str = "coverage.json";
+
 /// A resource that was asked for and answered counts as listed, even where there is none of it.
-fn now_listed(files: &mut BTreeMap<String, String>, resource: &str) {
-    const FILE: &str = "coverage.json";
-    let known = files.get(FILE).and_then(|text| serde_json::from_str(text).ok());
+fn now_listed(known: Option<&String>, resource: &str) -> String {
+    let known = known.and_then(|text| serde_json::from_str(text).ok());
     let mut coverage: serde_json::Value = known.unwrap_or_else(|| serde_json::json!({}));
     if let Some(missed) = coverage["missed"].as_array_mut() {
         missed.retain(|missed| missed["what"] != resource);
     }
     coverage["listed"][resource] = 0.into();
-    files.insert(FILE.to_owned(), coverage.to_string());
-}
-
-fn see(model: &Model<'_>) -> Seen {
-    let symptoms = symptoms(model);
-    let narrowed = narrowing::of(model, &symptoms);
-    let looked = look(&Case::new(model, &symptoms, &narrowed));
-    Seen { symptoms, narrowed, looked }
+    coverage.to_string()
 }
 
 /// Lets every cause look, and predicts what each would explain.

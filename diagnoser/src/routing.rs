@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use crate::json::Value;
 
 use crate::{
-    evidence::{Fact, Object},
+    evidence::{Fact, Object, Objects},
     model::Model,
     subject::Subject,
     symptoms::Asked,
@@ -114,10 +114,10 @@ fn expression(path: &str) -> Option<regex::Regex> {
     regex::Regex::new(&format!("^(?i:{})", path.trim_start_matches('^'))).ok().filter(|_| written_so)
 }
 
-/// Every rule of every Ingress.
-pub(crate) fn rules<'e>(model: &Model<'e>) -> Vec<Rule<'e>> {
+/// Every rule of every Ingress; the model has them.
+pub(crate) fn rules(objects: &Objects) -> Vec<Rule<'_>> {
     let mut all = Vec::new();
-    for ingress in model.evidence.objects.of_kind("ingress") {
+    for ingress in objects.of_kind("ingress") {
         if let Some(backend) = ingress.get("/spec/defaultBackend") {
             let pointer = "/spec/defaultBackend".to_owned();
             all.push(Rule { ingress, rule: None, pointer, host: None, path: None, kind: "Prefix", backend });
@@ -148,13 +148,29 @@ pub(crate) fn fitting<'r, 'e>(rules: &'r [Rule<'e>], asked: &Asked) -> Vec<&'r R
 
 /// The Ingresses that a request passes by, because it fits a rule of another and none of theirs. Where it fits no rule at all
 /// any of them may be the one that was meant, so none is passed by.
-pub(crate) fn passed_by(model: &Model<'_>, asked: Option<&Asked>) -> BTreeSet<Subject> {
-    let rules = rules(model);
-    let fit: BTreeSet<&Subject> =
-        asked.map(|asked| fitting(&rules, asked)).into_iter().flatten().map(|rule| rule.ingress.subject()).collect();
-    let others =
-        rules.iter().map(|rule| rule.ingress.subject()).filter(|other| !fit.is_empty() && !fit.contains(other));
-    others.cloned().collect()
+pub(crate) struct PassedBy<'e> {
+    fit: BTreeSet<&'e Subject>,
+    any: bool,
+}
+
+impl<'e> PassedBy<'e> {
+    pub fn of(model: &Model<'e>, asked: Option<&Asked>) -> Self {
+        let rules = &model.rules;
+        let fit = asked.map(|asked| fitting(rules, asked)).into_iter().flatten();
+        let fit: BTreeSet<&Subject> = fit.map(|rule| rule.ingress.subject()).collect();
+        let any = !fit.is_empty() && rules.iter().any(|rule| !fit.contains(rule.ingress.subject()));
+        Self { fit, any }
+    }
+
+    /// Whether there are any.
+    pub fn any(&self) -> bool {
+        self.any
+    }
+
+    /// Whether this is one.
+    pub fn has(&self, subject: &Subject) -> bool {
+        self.any && subject.is("ingress") && !self.fit.contains(subject)
+    }
 }
 
 /// The name of an Ingress's class, and where it stands.

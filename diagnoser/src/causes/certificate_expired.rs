@@ -57,7 +57,7 @@ impl Cause for CertificateExpired {
             Finding { subject, effects: effects.into_iter().collect(), state }
         });
         // A webhook that has to be asked about new pods.
-        let refused = refusals::findings(model, |lacking, text, evidence| {
+        let refused = refusals::findings(case, |lacking, text, evidence| {
             let service =
                 super::admission_webhook_unavailable::service(text).filter(|_| attempts::tells_of_expiry(text));
             let subject =

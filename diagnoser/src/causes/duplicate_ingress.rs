@@ -24,7 +24,7 @@ use crate::json::Value;
 use super::{
     Case, Cause, Finding,
     route_fault::{Fault, Held, findings},
-    routing::{Rule, rules},
+    routing::Rule,
 };
 use crate::{diagnosis::Change, model::Model, propagation::Mode};
 
@@ -62,7 +62,7 @@ impl Cause for DuplicateIngress {
 /// The Ingress without this rule: gone, where it has no other.
 fn without(model: &Model<'_>, rule: &Rule<'_>) -> Change {
     let object = rule.ingress.subject().clone();
-    let paths = rules(model).into_iter().filter(|other| *other.ingress.subject() == object).count();
+    let paths = model.rules.iter().filter(|other| *other.ingress.subject() == object).count();
     if paths == 1 {
         return Change::Delete { object };
     }

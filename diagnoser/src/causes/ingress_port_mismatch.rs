@@ -22,7 +22,7 @@ use crate::json::{Value, json};
 use super::{
     Case, Cause, Finding,
     route_fault::{Fault, Held, findings},
-    routing::{Rule, rules},
+    routing::Rule,
 };
 use crate::{diagnosis::Change, model::Model, propagation::Mode};
 
@@ -65,11 +65,11 @@ fn right_port(model: &Model<'_>, rule: &Rule<'_>) -> Option<Value> {
 
 /// The same mistake in every rule of the Ingress that makes it.
 fn mended(model: &Model<'_>, rule: &Rule<'_>, right: &Value) -> Vec<Change> {
-    let same = |other: &Rule<'_>| {
-        (other.ingress.subject(), other.service(), other.port())
-            == (rule.ingress.subject(), rule.service(), rule.port())
+    let same = |other: &&Rule<'_>| {
+        let own = other.ingress.subject() == rule.ingress.subject();
+        own && (other.service(), other.port()) == (rule.service(), rule.port())
     };
-    let changes = rules(model).into_iter().filter(same).map(|rule| {
+    let changes = model.rules.iter().filter(same).map(|rule| {
         let path = rule.backend_pointer() + "/service/port";
         let from = rule.ingress.get(&path).cloned().unwrap_or(Value::Null);
         Change::Set { object: rule.ingress.subject().clone(), path, from, to: json!({"number": right}) }

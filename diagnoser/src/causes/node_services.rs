@@ -1,5 +1,7 @@
 //! What the two causes share by which a node that is there drops out of its cluster: a service of its own does not run.
 
+use std::collections::BTreeSet;
+
 use super::{Case, Finding, Lack, State};
 use crate::{
     diagnosis::{Change, Fix},
@@ -22,8 +24,10 @@ pub(super) struct NotReady<'e> {
 /// Looks at every node that is not ready, or will not be: one that falls silent is given a while before it is missed.
 pub(super) fn of_each(case: &Case<'_, '_>, look: impl Fn(&Model<'_>, &NotReady<'_>) -> State) -> Vec<Finding> {
     let model = case.model;
-    let stopped =
-        |node: &Object, unit: &str| missed_units(model, unit).iter().any(|(other, ..)| other.name() == node.name());
+    let units = ["kubelet", "containerd", "crio", "docker"];
+    let nodes = |unit| missed_units(model, unit).into_iter().map(move |(node, ..)| (unit, node.name()));
+    let missed: BTreeSet<(&str, &str)> = units.into_iter().flat_map(nodes).collect();
+    let stopped = |node: &Object, unit: &str| missed.contains(&(unit, node.name()));
     let nodes = model.evidence.objects.of_kind("node");
     let down = nodes.filter_map(|node| Some((node, readiness(node)?))).filter_map(|(node, ready)| {
         let told = if ready.status == "True" {

@@ -105,8 +105,7 @@ impl Fault<'_> {
 
 /// The rule of an Ingress that a controller should follow for this kind of request, where there is one and its backend exists.
 pub(super) fn follows_a_rule(model: &Model<'_>, asked: &Asked) -> Option<Citation> {
-    let rules = routing::rules(model);
-    let rule = fitting(&rules, asked).into_iter().find(|rule| {
+    let rule = fitting(&model.rules, asked).into_iter().find(|rule| {
         routing::class(model, rule.ingress) == Fact::Seen(Class::Known) && missing_port(model, rule).is_none()
     })?;
     model.object(&rule.service()?)?;
@@ -122,7 +121,7 @@ fn judge<'e>(model: &Model<'e>, symptom: &Symptom, asked: &Asked) -> Option<Judg
     if let Fact::Missed(why) = model.evidence.listed("ingress", "ingresses") {
         return Some(Judged::Lacking(vec![Lack::objects("ingresses", None, why)]));
     }
-    let way = Way { model, symptom, asked, rules: routing::rules(model), before: served_before(model, asked) };
+    let way = Way { model, symptom, asked, rules: &model.rules, before: served_before(model, asked) };
     way.judge(status)
 }
 
@@ -141,14 +140,14 @@ struct Way<'m, 'e> {
     model: &'m Model<'e>,
     symptom: &'m Symptom,
     asked: &'m Asked,
-    rules: Vec<Rule<'e>>,
+    rules: &'m [Rule<'e>],
     before: Option<Served>,
 }
 
 impl<'e> Way<'_, 'e> {
     fn judge(&self, status: u16) -> Option<Judged<'e>> {
         let word = word(self.model, self.symptom);
-        let fit = fitting(&self.rules, self.asked);
+        let fit = fitting(self.rules, self.asked);
         let class = |rule: &&Rule<'e>| routing::class(self.model, rule.ingress);
         let taken_up = fit.iter().copied().find(|rule| class(rule) == Fact::Seen(Class::Known));
         if let Some(rule) = taken_up
@@ -232,7 +231,7 @@ impl<'e> Way<'_, 'e> {
             return Judged::Fault(Fault::Duplicate((*rule).clone(), (*other).clone()), evidence);
         }
         // It may have fallen through to a rule that is right for others.
-        if in_use(self.model, &self.rules, rule, self.asked, self.symptom.since) {
+        if in_use(self.model, self.rules, rule, self.asked, self.symptom.since) {
             return self.unrouted(evidence);
         }
         Judged::Fault(Fault::Backend((*rule).clone(), Some(before.clone())), evidence)

@@ -57,7 +57,11 @@ impl Logs {
         let mut parts = name.split('_');
         if let (Some(namespace), Some(pod), Some(_container)) = (parts.next(), parts.next(), parts.next()) {
             let log = LogFile { file: format!("logs/{name}"), text: text.to_owned() };
-            self.by_pod.entry(Subject::namespaced("pod", namespace, pod)).or_default().push(log);
+            let logs = self.by_pod.entry(Subject::namespaced("pod", namespace, pod)).or_default();
+            match logs.binary_search_by(|known| known.file.cmp(&log.file)) {
+                Ok(place) => logs[place] = log,
+                Err(place) => logs.insert(place, log),
+            }
         }
     }
 

@@ -187,29 +187,38 @@ impl Evidence {
     pub fn from_files(files: &BTreeMap<String, String>) -> Result<Self, EvidenceError> {
         let mut evidence = Self::default();
         for (name, text) in files {
-            match name.as_str() {
-                "objects.json" => evidence.objects = Objects::parse(text)?,
-                "probes.json" => evidence.probes = parse_json(name, text)?,
-                "traffic.jsonl" => evidence.traffic = traffic::parse(text)?,
-                "coverage.json" => evidence.coverage = parse_json(name, text)?,
-                "metrics.csv" => evidence.metrics = Metrics::parse(text)?,
-                "alerts.json" => evidence.alerts = alerts::parse(text)?,
-                "changes.json" => {
-                    evidence.changes = parse_json(name, text)?;
-                    evidence.changes.sort();
-                }
-                _ => {
-                    if let Some(rest) = name.strip_prefix("hosts/") {
-                        evidence.hosts.add(rest, text);
-                    } else if let Some(rest) = name.strip_prefix("logs/") {
-                        evidence.logs.add(rest, text);
-                    } else if let Some(rest) = name.strip_prefix("services/") {
-                        evidence.services.add(rest, text);
-                    }
+            evidence.take(name, text)?;
+        }
+        Ok(evidence)
+    }
+
+    /// Reads one file, in place of what it said before.
+    ///
+    /// # Errors
+    /// When it does not parse; then what it said before still stands.
+    pub fn take(&mut self, name: &str, text: &str) -> Result<(), EvidenceError> {
+        match name {
+            "objects.json" => self.objects = Objects::parse(text)?,
+            "probes.json" => self.probes = parse_json(name, text)?,
+            "traffic.jsonl" => self.traffic = traffic::parse(text)?,
+            "coverage.json" => self.coverage = parse_json(name, text)?,
+            "metrics.csv" => self.metrics = Metrics::parse(text)?,
+            "alerts.json" => self.alerts = alerts::parse(text)?,
+            "changes.json" => {
+                self.changes = parse_json(name, text)?;
+                self.changes.sort();
+            }
+            _ => {
+                if let Some(rest) = name.strip_prefix("hosts/") {
+                    self.hosts.add(rest, text);
+                } else if let Some(rest) = name.strip_prefix("logs/") {
+                    self.logs.add(rest, text);
+                } else if let Some(rest) = name.strip_prefix("services/") {
+                    self.services.add(rest, text);
                 }
             }
         }
-        Ok(evidence)
+        Ok(())
     }
 
     /// Whether every object of a kind was collected, so that one that is not here does not exist. `resource` is the plural.

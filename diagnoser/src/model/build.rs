@@ -14,6 +14,7 @@ use crate::{
     attempts, connections,
     evidence::{Citation, Evidence, Object, Outcome, ProbeKind, Target},
     policy::{self, Direction},
+    routing,
     subject::Subject,
     symptoms::event_time,
 };
@@ -34,6 +35,7 @@ pub(super) fn build(evidence: &Evidence) -> Model<'_> {
         workloads: OnceCell::new(),
         // Of each object the last one counts: they are in the order of their times.
         changed: evidence.changes.iter().map(|change| (&change.object, change.time)).collect(),
+        rules: routing::rules(&evidence.objects),
         taken: OnceCell::new(),
         ready: OnceCell::new(),
     };

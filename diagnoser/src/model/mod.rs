@@ -25,6 +25,7 @@ pub use workload::{has_just_restarted, is_down, is_ready, is_restarting, is_runn
 use crate::{
     connections::Connection,
     evidence::{Citation, Evidence, Object},
+    routing::Rule,
     subject::Subject,
 };
 
@@ -76,6 +77,8 @@ pub struct Model<'e> {
     troubled: Vec<&'e Object>,
     workloads: OnceCell<BTreeSet<Subject>>,
     changed: BTreeMap<&'e Subject, jiff::Timestamp>,
+    /// Every rule of every Ingress.
+    pub(crate) rules: Vec<Rule<'e>>,
     taken: OnceCell<BTreeMap<Subject, Taken>>,
     ready: OnceCell<BTreeMap<Subject, Vec<Subject>>>,
 }

@@ -7,7 +7,7 @@ use super::{Asked, Observation};
 use crate::{
     evidence::{RequestRecord, deepest_first},
     model::{Model, Relation, is_running},
-    routing::passed_by,
+    routing::PassedBy,
     subject::Subject,
 };
 
@@ -102,11 +102,11 @@ pub(super) fn scope(
     asked: Option<&Asked>,
 ) -> BTreeSet<Subject> {
     // Ingresses of the same name that this request has nothing to do with.
-    let others = passed_by(model, asked);
+    let others = PassedBy::of(model, asked);
     let everything = || {
         // The client's own connections lead to other systems; only what carries it counts.
         model.closure(client.cloned().into_iter().chain([subject.clone()]), |from, edge| {
-            !others.contains(&edge.to) && (edge.relation != Relation::ConnectsTo || client != Some(from))
+            !others.has(&edge.to) && (edge.relation != Relation::ConnectsTo || client != Some(from))
         })
     };
     let Some(origin) = origin.filter(|origin| !origin.pods.is_empty()) else { return everything() };
@@ -121,7 +121,7 @@ pub(super) fn scope(
 }
 
 /// The origin's pods and what they depend on, up to and including the next hop's pods.
-fn behind(model: &Model<'_>, subject: &Subject, origin: &Origin, others: &BTreeSet<Subject>) -> BTreeSet<Subject> {
+fn behind(model: &Model<'_>, subject: &Subject, origin: &Origin, others: &PassedBy<'_>) -> BTreeSet<Subject> {
     let named: Vec<Subject> = origin
         .upstreams
         .iter()
@@ -136,13 +136,13 @@ fn behind(model: &Model<'_>, subject: &Subject, origin: &Origin, others: &BTreeS
     if origin.hop == "ingress" {
         // The controller routes by Ingress objects; which ones the name leads to stands in the graph.
         let leads = model.closure([subject.clone()], |_, edge| edge.relation == Relation::RoutesTo);
-        let own: Vec<Subject> = leads.into_iter().filter(|s| s.is("ingress") && !others.contains(s)).collect();
+        let own: Vec<Subject> = leads.into_iter().filter(|s| s.is("ingress") && !others.has(s)).collect();
         routed =
             model.closure(own.clone(), |_, edge| matches!(edge.relation, Relation::RoutesTo | Relation::ForwardsTo));
         seeds.extend(own);
     }
     // Where it is known which Ingress the request goes to, the controller's other connections are none of its.
-    let elsewhere = |to: &Subject| !others.is_empty() && !routed.is_empty() && !routed.contains(to);
+    let elsewhere = |to: &Subject| others.any() && !routed.is_empty() && !routed.contains(to);
     for pod in origin.pods.clone() {
         for edge in model.dependencies(&pod).iter().filter(|edge| edge.relation == Relation::ConnectsTo) {
             if only_named && !named.contains(&edge.to) || elsewhere(&edge.to) {
