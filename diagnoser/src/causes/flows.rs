@@ -107,7 +107,7 @@ fn connections<'m>(model: &'m Model<'_>) -> Found<'m> {
     let mut ends = Ends { model, behind: BTreeMap::new() };
     for pod in model.evidence.objects.of_kind("pod") {
         for edge in model.dependencies(pod.subject()).iter().filter(|edge| edge.relation == Relation::ConnectsTo) {
-            ends.add(pod.subject(), &edge.to, &Cow::Borrowed(&edge.evidence), &mut flows);
+            ends.add(pod.subject(), &edge.to, Cow::Borrowed(&edge.evidence), &mut flows);
         }
     }
     for (index, probe) in model.evidence.probes.iter().enumerate().filter(|(_, probe)| probe.kind != ProbeKind::Dns) {
@@ -116,7 +116,7 @@ fn connections<'m>(model: &'m Model<'_>) -> Found<'m> {
             && to.is("service")
             && model.dependencies(from).iter().any(|edge| edge.relation == Relation::ConnectsTo && edge.to == to)
         {
-            ends.add(from, &to, &Cow::Owned(probe.cite(index)), &mut flows);
+            ends.add(from, &to, Cow::Owned(probe.cite(index)), &mut flows);
         }
     }
     flows
@@ -129,7 +129,7 @@ struct Ends<'m, 'e> {
 }
 
 impl<'m> Ends<'m, '_> {
-    fn add(&mut self, from: &'m Subject, to: &Subject, seen: &Cow<'m, Citation>, flows: &mut Found<'m>) {
+    fn add(&mut self, from: &'m Subject, to: &Subject, seen: Cow<'m, Citation>, flows: &mut Found<'m>) {
         let model = self.model;
         let services: Vec<&Object> = if to.is("service") {
             model.object(to).into_iter().collect()
