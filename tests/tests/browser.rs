@@ -31,10 +31,17 @@ async fn find(browser: &Browser, css: &str) -> WebElement {
     browser.driver.query(By::Css(css)).first().await.unwrap_or_else(|error| panic!("{css}: {error}"))
 }
 
-async fn click(browser: &Browser, css: &str) {
+/// Follows a link or sends a form, and returns when the page is left: what is found afterwards is of the next one.
+async fn follow(browser: &Browser, css: &str, by: impl AsyncFnOnce(WebElement) -> WebDriverResult<()>) {
+    let left = find(browser, "html").await;
     let element = find(browser, css).await;
     element.scroll_into_view().await.expect("into view");
-    element.click().await.unwrap_or_else(|error| panic!("{css}: {error}"));
+    by(element).await.unwrap_or_else(|error| panic!("{css}: {error}"));
+    left.wait_until().stale().await.unwrap_or_else(|error| panic!("{css} leads nowhere: {error}"));
+}
+
+async fn click(browser: &Browser, css: &str) {
+    follow(browser, css, async |element| element.click().await).await;
 }
 
 async fn write(browser: &Browser, css: &str, text: &str) {
@@ -90,7 +97,7 @@ async fn from_the_catalogue_to_the_debrief() {
     find(&browser, "select[name=symptom]").await.send_keys("http 502").await.expect("a choice");
     click(&browser, "form[role=search] button").await;
     let incident = format!("a[href='/incidents/{number}']");
-    find(&browser, &incident).await.send_keys(Key::Enter).await.expect("a link that is followed by Enter");
+    follow(&browser, &incident, async |link| link.send_keys(Key::Enter).await).await;
 
     // A hint, a wrong answer, the right one, the debrief.
     assert!(reads(&browser, "h1").await.contains("502"));
