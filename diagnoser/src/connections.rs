@@ -236,7 +236,7 @@ fn key_of_probe(model: &Model<'_>, probe: &Probe) -> Option<Key> {
     }
     let (to, port) = match probe.target() {
         Target::Url { host, port, .. } => (host, port),
-        Target::Object(subject, port) => (subject.is("host").then_some(subject.name)?, port),
+        Target::Object(subject, port) => (subject.is("host").then(|| subject.name.to_string())?, port),
         Target::Name(name) => {
             let (host, port) = host_and_port(&probe.target);
             if port.is_some() { (host.to_owned(), port) } else { (name, None) }

@@ -30,7 +30,7 @@ pub enum Value {
 }
 
 /// A text that many values may share.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Text(Arc<str>);
 
 /// A map, sorted by key.
@@ -49,6 +49,42 @@ impl Text {
     /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl<T: Into<Arc<str>>> From<T> for Text {
+    fn from(text: T) -> Self {
+        Self(text.into())
+    }
+}
+
+impl PartialEq<str> for Text {
+    fn eq(&self, other: &str) -> bool {
+        self.as_str() == other
+    }
+}
+
+impl PartialEq<&str> for Text {
+    fn eq(&self, other: &&str) -> bool {
+        self.as_str() == *other
+    }
+}
+
+impl PartialEq<Text> for &str {
+    fn eq(&self, other: &Text) -> bool {
+        *self == other.as_str()
+    }
+}
+
+impl PartialEq<Text> for String {
+    fn eq(&self, other: &Text) -> bool {
+        self == other.as_str()
+    }
+}
+
+impl Serialize for Text {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(self)
     }
 }
 
@@ -215,6 +251,14 @@ impl Value {
 
     /// The text, where it is one.
     pub fn as_str(&self) -> Option<&str> {
+        match self {
+            Self::String(text) => Some(text.as_str()),
+            _ => None,
+        }
+    }
+
+    /// The same, to be shared.
+    pub fn as_text(&self) -> Option<&Text> {
         match self {
             Self::String(text) => Some(text),
             _ => None,
@@ -419,25 +463,17 @@ struct Reader<'r>(&'r Reading);
 /// What is known while a document is read.
 #[derive(Default)]
 struct Reading {
-    texts: RefCell<Texts>,
+    /// Only whether a text is known is asked, never in which order they are.
+    #[allow(clippy::disallowed_types)]
+    texts: RefCell<hashbrown::HashSet<Text>>,
     /// The items of the lists, and the entries of the maps, that have not come to their end: how many there are is known then.
     items: RefCell<Vec<Value>>,
     entries: RefCell<Vec<(Text, Value)>>,
 }
 
-/// Only whether a text is known is asked, never in which order they are.
-#[allow(clippy::disallowed_types)]
-type Texts = std::collections::HashSet<Text>;
-
 impl Reader<'_> {
     fn text(self, text: &str) -> Text {
-        let mut known = self.0.texts.borrow_mut();
-        if let Some(text) = known.get(text) {
-            return text.clone();
-        }
-        let text = Text(text.into());
-        known.insert(text.clone());
-        text
+        self.0.texts.borrow_mut().get_or_insert_with(text, |text| text.into()).clone()
     }
 }
 

@@ -15,6 +15,7 @@ mod drivers;
 pub mod evidence;
 pub mod investigation;
 pub mod json;
+mod lookup;
 mod losses;
 pub mod model;
 pub mod narrowing;

@@ -4,27 +4,29 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
+use crate::json::Text;
+
 /// A reference to one object of the system. `kind` is lower case and singular; cluster-scoped objects and hosts have no namespace.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct Subject {
     /// Lower case and singular: `service`, `pod`, `node`, `host`.
-    pub kind: String,
+    pub kind: Text,
     /// The namespace; `None` for cluster-scoped objects, hosts and names outside the cluster.
-    pub namespace: Option<String>,
+    pub namespace: Option<Text>,
     /// The object's name.
-    pub name: String,
+    pub name: Text,
 }
 
 impl Subject {
     /// An object in a namespace.
     pub fn namespaced(kind: &str, namespace: &str, name: &str) -> Self {
-        Self { kind: kind.to_ascii_lowercase(), namespace: Some(namespace.to_owned()), name: name.to_owned() }
+        Self { namespace: Some(namespace.into()), ..Self::global(kind, name) }
     }
 
     /// A cluster-scoped object, a host, or a name.
     pub fn global(kind: &str, name: &str) -> Self {
-        Self { kind: kind.to_ascii_lowercase(), namespace: None, name: name.to_owned() }
+        Self { kind: kind.to_ascii_lowercase().into(), namespace: None, name: name.into() }
     }
 
     /// The namespace, or the empty string.

@@ -46,3 +46,7 @@ pub mod web;
 
 pub use cli::main;
 pub use error::LabError;
+
+/// Large evidence is millions of small pieces.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -29,23 +29,37 @@ pub(super) struct Asked<'e> {
     pub has: bool,
 }
 
-/// All of them. A headless Service stands for its pods, and one with an external name for somebody else: they have no ports.
+/// All that ask Services which somebody asks for a port that they lack.
 pub(super) fn all<'e>(model: &Model<'e>) -> Vec<Asked<'e>> {
+    let typical = |workload: &Subject| model.typical_pod(workload);
+    let pods = model.workloads().iter().filter_map(typical);
+    let asked = pods.flat_map(|pod| places::ports(model, pod).filter_map(|(host, port)| has(model, pod, host, port)));
+    let lacking: BTreeSet<&Subject> = asked.filter(|(_, has)| !has).map(|(service, _)| service.subject()).collect();
     let mut found = Vec::new();
-    for workload in model.workloads() {
-        let Some(pod) = model.typical_pod(workload) else { continue };
+    for workload in model.workloads().iter().filter(|_| !lacking.is_empty()) {
+        let Some(pod) = typical(workload) else { continue };
         for place in places::of(model, pod) {
-            let service = model.resolve(&place.host, Some(pod.namespace())).filter(|to| to.is("service"));
-            let (Some(service), Some(port)) = (service.and_then(|to| model.object(&to)), place.port) else { continue };
-            let ports = ports(service);
-            let elsewhere = service.text("/spec/clusterIP") == Some("None");
-            if ports.is_empty() || elsewhere || service.text("/spec/type") == Some("ExternalName") {
+            let Some((port, (service, has))) =
+                place.port.and_then(|port| Some((port, has(model, pod, &place.host, port)?)))
+            else {
                 continue;
+            };
+            if lacking.contains(service.subject()) {
+                found.push(Asked { workload: workload.clone(), pod, place, service, port, has });
             }
-            found.push(Asked { workload: workload.clone(), pod, place, service, port, has: ports.contains(&port) });
         }
     }
     found
+}
+
+/// The Service that a host means to a pod, and whether it has the port. A headless Service stands for its pods, and one with an
+/// external name for somebody else: they have no ports.
+fn has<'e>(model: &Model<'e>, pod: &Object, host: &str, port: u16) -> Option<(&'e Object, bool)> {
+    let service = model.object(&model.resolve(host, Some(pod.namespace()))?)?;
+    let ports = ports(service);
+    let elsewhere = service.text("/spec/clusterIP") == Some("None");
+    let asked = service.subject().is("service") && !ports.is_empty() && !elsewhere;
+    (asked && service.text("/spec/type") != Some("ExternalName")).then(|| (service, ports.contains(&port)))
 }
 
 /// The ports that a Service has.
@@ -61,7 +75,7 @@ pub(super) fn service_lacks(model: &Model<'_>, all: &[Asked<'_>], asked: &Asked<
     if same.any(|other| other.has || other.port != asked.port) {
         return None;
     }
-    let declares = model.selected_pods(asked.service).into_iter().find(|pod| declares(pod, asked.port));
+    let declares = model.selected_pods(asked.service).iter().copied().find(|pod| declares(pod, asked.port));
     let others: BTreeSet<&Subject> =
         all.iter().filter(|other| other.service.subject() == asked.service.subject()).map(|o| &o.workload).collect();
     match declares {
@@ -74,7 +88,8 @@ pub(super) fn service_lacks(model: &Model<'_>, all: &[Asked<'_>], asked: &Asked<
     }
 }
 
-fn declares(pod: &Object, port: u16) -> bool {
+/// Whether a container of the pod declares a port.
+pub(super) fn declares(pod: &Object, port: u16) -> bool {
     let containers = pod.list("/spec/containers").iter();
     let mut ports = containers.flat_map(|container| container["ports"].as_array().into_iter().flatten());
     ports.any(|declared| declared["containerPort"] == port)

@@ -174,10 +174,9 @@ fn calls(model: &Model<'_>, cron: &Object, runs: &[Run<'_>], effects: &[(Subject
         return Some(edge.evidence.clone());
     }
     let spec = "/spec/jobTemplate/spec/template/spec";
-    let settings = crate::model::settings(cron, spec);
-    settings.into_iter().find_map(|(pointer, text)| {
+    crate::model::settings(cron, spec).find_map(|(setting, text)| {
         let mut targets = crate::model::addresses_in(text).filter_map(|to| model.resolve(to, Some(cron.namespace())));
-        targets.any(|target| meets(&target)).then(|| cron.cite(&pointer, text))
+        targets.any(|target| meets(&target)).then(|| cron.cite(&setting.pointer(spec), text))
     })
 }
 

@@ -1,6 +1,9 @@
 //! Who connects to whom: what the causes that blame a NetworkPolicy judge it by. A way that nobody goes may be closed.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use crate::json::Value;
 
@@ -83,9 +86,10 @@ pub(super) struct Flows<'m> {
 }
 
 impl<'m> Flows<'m> {
-    pub(super) fn of(model: &'m Model<'_>) -> Self {
-        let (connections, lookups) = (Seen::new(connections(model)), Seen::new(lookups(model)));
-        Self { connections, lookups, tried: tried(model) }
+    /// Those from and to the pods that policies govern, with all that go where these go: the rest is nothing that a policy decides.
+    pub(super) fn of(model: &'m Model<'_>, governed: &BTreeSet<&Subject>) -> Self {
+        let (connections, lookups) = (connections(model, governed), lookups(model, governed));
+        Self { connections: Seen::new(connections), lookups: Seen::new(lookups), tried: tried(model) }
     }
 
     /// What the latest attempt to go this way met, made from a pod of the same workload: a connection to that very pod, or a
@@ -102,12 +106,15 @@ impl<'m> Flows<'m> {
 }
 
 /// Who connects to which Service or pod, and the probes made from pods to what is in use.
-fn connections<'m>(model: &'m Model<'_>) -> Found<'m> {
-    let mut flows = Found::new();
-    let mut ends = Ends { model, behind: BTreeMap::new() };
+fn connections<'m>(model: &'m Model<'_>, governed: &BTreeSet<&Subject>) -> Found<'m> {
+    let mut ends = Ends { model, governed, reached: BTreeSet::new(), behind: BTreeMap::new(), flows: Found::new() };
+    let connecting =
+        |pod: &'m Subject| model.dependencies(pod).iter().filter(|edge| edge.relation == Relation::ConnectsTo);
+    let reached = governed.iter().filter_map(|pod| Some(model.object(pod)?.subject())).flat_map(connecting);
+    ends.reached = reached.flat_map(|edge| services(model, &edge.to)).map(Object::subject).collect();
     for pod in model.evidence.objects.of_kind("pod") {
-        for edge in model.dependencies(pod.subject()).iter().filter(|edge| edge.relation == Relation::ConnectsTo) {
-            ends.add(pod.subject(), &edge.to, Cow::Borrowed(&edge.evidence), &mut flows);
+        for edge in connecting(pod.subject()) {
+            ends.add(pod.subject(), &edge.to, Cow::Borrowed(&edge.evidence));
         }
     }
     for (index, probe) in model.evidence.probes.iter().enumerate().filter(|(_, probe)| probe.kind != ProbeKind::Dns) {
@@ -116,47 +123,58 @@ fn connections<'m>(model: &'m Model<'_>) -> Found<'m> {
             && to.is("service")
             && model.dependencies(from).iter().any(|edge| edge.relation == Relation::ConnectsTo && edge.to == to)
         {
-            ends.add(from, &to, Cow::Owned(probe.cite(index)), &mut flows);
+            ends.add(from, &to, Cow::Owned(probe.cite(index)));
         }
     }
-    flows
+    ends.flows
+}
+
+/// The Services that stand for an end: itself, or those that forward to the pod.
+fn services<'e>(model: &Model<'e>, end: &Subject) -> Vec<&'e Object> {
+    if end.is("service") {
+        return model.object(end).into_iter().collect();
+    }
+    let selecting = model.dependents(end).iter().filter(|(_, relation)| *relation == Relation::ForwardsTo);
+    selecting.filter_map(|(service, _)| model.object(service)).collect()
 }
 
 /// The pods and ports behind Services; those of one are asked for by all who connect to it.
-struct Ends<'m, 'e> {
+struct Ends<'m, 'e, 'g> {
     model: &'m Model<'e>,
+    governed: &'g BTreeSet<&'g Subject>,
+    /// The Services that governed pods connect to.
+    reached: BTreeSet<&'e Subject>,
     behind: BTreeMap<&'e Subject, Vec<(&'e Object, Port)>>,
+    flows: Found<'m>,
 }
 
-impl<'m> Ends<'m, '_> {
-    fn add(&mut self, from: &'m Subject, to: &Subject, seen: Cow<'m, Citation>, flows: &mut Found<'m>) {
+impl<'m> Ends<'m, '_, '_> {
+    fn add(&mut self, from: &'m Subject, to: &Subject, seen: Cow<'m, Citation>) {
         let model = self.model;
-        let services: Vec<&Object> = if to.is("service") {
-            model.object(to).into_iter().collect()
-        } else {
-            let selecting = model.dependents(to).iter().filter(|(_, relation)| *relation == Relation::ForwardsTo);
-            selecting.filter_map(|(service, _)| model.object(service)).collect()
-        };
-        for service in services {
+        for service in services(model, to) {
+            let all = self.governed.contains(from) || self.reached.contains(service.subject());
             // A client that reaches the Service reaches any of its pods.
             for (to, port) in self.behind.entry(service.subject()).or_insert_with(|| behind(model, service)) {
-                let flow = Flow { from, to: to.subject(), port: *port };
-                flows.entry(flow).or_insert_with(|| seen.clone());
+                if all || self.governed.contains(to.subject()) {
+                    let flow = Flow { from, to: to.subject(), port: *port };
+                    self.flows.entry(flow).or_insert_with(|| seen.clone());
+                }
             }
         }
     }
 }
 
-fn lookups<'m>(model: &'m Model<'_>) -> Found<'m> {
+fn lookups<'m>(model: &'m Model<'_>, governed: &BTreeSet<&Subject>) -> Found<'m> {
     let mut flows = Found::new();
     let Some(dns) = model.dns() else { return flows };
     let servers = behind(model, dns);
-    for pod in model.evidence.objects.of_kind("pod") {
-        for edge in model.dependencies(pod.subject()).iter().filter(|edge| edge.relation == Relation::ResolvesBy) {
+    let all = servers.iter().any(|(pod, _)| governed.contains(pod.subject()));
+    let pods = model.evidence.objects.of_kind("pod").map(Object::subject);
+    for pod in pods.filter(|pod| all || governed.contains(pod)) {
+        for edge in model.dependencies(pod).iter().filter(|edge| edge.relation == Relation::ResolvesBy) {
             // Large answers come over TCP; without UDP no look-up gets anywhere.
             for &(to, port) in servers.iter().filter(|(_, port)| port.protocol == Protocol::Udp) {
-                let flow = Flow { from: pod.subject(), to: to.subject(), port };
-                flows.insert(flow, Cow::Borrowed(&edge.evidence));
+                flows.insert(Flow { from: pod, to: to.subject(), port }, Cow::Borrowed(&edge.evidence));
             }
         }
     }
@@ -166,7 +184,7 @@ fn lookups<'m>(model: &'m Model<'_>) -> Found<'m> {
 /// The pods behind a Service, each with the ports it is reached on.
 fn behind<'e>(model: &Model<'e>, service: &Object) -> Vec<(&'e Object, Port)> {
     let mut found = Vec::new();
-    for pod in model.selected_pods(service) {
+    for &pod in model.selected_pods(service) {
         for port in service.list("/spec/ports") {
             let protocol = match port["protocol"].as_str() {
                 Some("UDP") => Protocol::Udp,

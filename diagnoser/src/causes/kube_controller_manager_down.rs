@@ -39,7 +39,7 @@ impl Cause for KubeControllerManagerDown {
 
     fn examine(&self, case: &Case<'_, '_>) -> Vec<Finding> {
         let model = case.model;
-        let Fact::Seen(lacking) = case.lacking() else { return vec![] };
+        let Fact::Seen(lacking) = case.model.lacking() else { return vec![] };
         let lacking: Vec<&Lacking<'_>> = lacking.iter().filter(|lacking| lacking.refusal.is_none()).collect();
         let effects = lacking.iter().map(|lacking| (lacking.workload.subject().clone(), Mode::Down)).collect();
         let waits = lacking.first().map(|lacking| lacking.cited.clone());

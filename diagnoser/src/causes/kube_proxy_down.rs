@@ -53,11 +53,22 @@ impl Cause for KubeProxyDown {
 
     fn examine(&self, case: &Case<'_, '_>) -> Vec<Finding> {
         let mut found: BTreeMap<Subject, Looked> = BTreeMap::new();
-        for service in case.model.evidence.objects.of_kind("service") {
+        let pods = case.model.evidence.objects.of_kind("pod");
+        let nodes: BTreeSet<&str> = pods.filter_map(|pod| pod.text("/spec/nodeName")).collect();
+        let mut doubtful: BTreeMap<&str, Runs> = BTreeMap::new();
+        for node in nodes {
+            match runs(case.model, node) {
+                Some(Runs::Yes(subject, cited)) => found.entry(subject).or_default().runs.push(cited),
+                Some(runs) => drop(doubtful.insert(node, runs)),
+                None => {}
+            }
+        }
+        let services = case.model.evidence.objects.of_kind("service");
+        for service in services.filter(|_| !doubtful.is_empty()) {
             let callers = ways::callers(case.model, service.subject());
             let nodes: BTreeSet<&str> = callers.iter().filter_map(|pod| case.model.node_of(pod)).collect();
-            for node in nodes {
-                look(case.model, service, node, &callers, &mut found);
+            for (node, runs) in nodes.into_iter().filter_map(|node| doubtful.get_key_value(node)) {
+                look(case.model, service, (node, runs), &callers, &mut found);
             }
         }
         for (node, _, cited) in missed_units(case.model, NAME) {
@@ -93,26 +104,21 @@ enum Runs {
 fn look(
     model: &Model<'_>,
     service: &Object,
-    node: &str,
+    (node, runs): (&str, &Runs),
     callers: &BTreeSet<Subject>,
     found: &mut BTreeMap<Subject, Looked>,
 ) {
-    let Some(runs) = runs(model, node) else { return };
-    let (Runs::Yes(subject, _) | Runs::No(subject, _) | Runs::Unseen(subject, _)) = &runs;
+    let (Runs::Yes(subject, _) | Runs::No(subject, _) | Runs::Unseen(subject, _)) = runs;
     let looked = found.entry(subject.clone()).or_default();
-    if let Runs::Yes(_, cited) = runs {
-        looked.runs.push(cited);
-        return;
-    }
     match (leads_astray(model, service, node, callers), runs) {
         (Astray::No, _) => return,
         (Astray::Yes(readings), Runs::No(_, cited)) => {
-            looked.proof.push(cited);
+            looked.proof.push(cited.clone());
             looked.proof.extend(readings);
             looked.nodes.insert(node.to_owned());
         }
         (Astray::Yes(_), Runs::Unseen(_, lack)) => {
-            looked.lacks.insert(lack);
+            looked.lacks.insert(lack.clone());
         }
         (Astray::Unseen(lack), Runs::No(..)) => {
             looked.lacks.insert(*lack);
@@ -246,7 +252,7 @@ fn destinations<'r>(rules: &'r [Rule], chain: &str) -> Vec<(&'r str, &'r Rule)> 
 /// Without the rules: whether the Service does not answer here, and its pods do when asked by their own addresses, or the
 /// Service does from other nodes.
 fn contrast(model: &Model<'_>, service: &Object, node: &str, callers: &BTreeSet<Subject>, why: &str) -> Astray {
-    let pods: BTreeSet<&Subject> = model.selected_pods(service).into_iter().map(Object::subject).collect();
+    let pods: BTreeSet<&Subject> = model.selected_pods(service).iter().copied().map(Object::subject).collect();
     let machine = model.evidence.machine(node);
     let (mut fails, mut answers) = (None, None);
     for (index, probe) in model.evidence.probes.iter().enumerate() {

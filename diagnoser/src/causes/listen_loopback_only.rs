@@ -51,9 +51,9 @@ impl Cause for ListenLoopbackOnly {
     fn examine(&self, case: &Case<'_, '_>) -> Vec<Finding> {
         let mut found = Vec::new();
         for service in case.model.evidence.objects.of_kind("service") {
-            for pod in case.model.selected_pods(service).into_iter().filter(|pod| is_running(pod)) {
+            for pod in case.model.selected_pods(service).iter().copied().filter(|pod| is_running(pod)) {
                 for target in targets(service, pod) {
-                    found.extend(examine(case.model, pod, target));
+                    found.extend(examine(case, pod, target));
                 }
             }
         }
@@ -100,8 +100,11 @@ fn targets(service: &Object, pod: &Object) -> Vec<u16> {
         .collect()
 }
 
-fn examine(model: &Model<'_>, pod: &Object, target: u16) -> Option<Finding> {
-    let node = pod.text("/spec/nodeName")?;
+fn examine(case: &Case<'_, '_>, pod: &Object, target: u16) -> Option<Finding> {
+    let (model, node) = (case.model, pod.text("/spec/nodeName")?);
+    if !case.in_scope(pod.subject()) && !service_port_mismatch::has_sockets(model, pod) {
+        return None;
+    }
     let fact = service_port_mismatch::socket_fact(pod);
     let state = match model.evidence.hosts.listeners(node, &fact) {
         Fact::Missed(why) => {

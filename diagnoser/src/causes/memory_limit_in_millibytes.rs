@@ -46,26 +46,19 @@ impl Cause for MemoryLimitInMillibytes {
     }
 
     fn examine(&self, case: &Case<'_, '_>) -> Vec<Finding> {
-        let objects = &case.model.evidence.objects;
+        let model = case.model;
+        let objects = &model.evidence.objects;
         let workloads = ["daemonset", "deployment", "statefulset"].into_iter().flat_map(|kind| objects.of_kind(kind));
-        let bare = objects.of_kind("pod").filter(|pod| case.model.workload_of(pod.subject()) == *pod.subject());
-        // Where the workload itself was not collected its pods stand for it.
-        let orphans = objects.of_kind("pod").filter(|pod| {
-            let owner = case.model.workload_of(pod.subject());
-            owner != *pod.subject() && case.model.object(&owner).is_none()
-        });
+        let bare = model.workloads().iter().filter(|owner| owner.is("pod")).filter_map(|pod| model.object(pod));
         let mut found: Vec<Finding> = workloads
             .map(|workload| (workload, "/spec/template/spec"))
             .chain(bare.map(|pod| (pod, "/spec")))
-            .filter_map(|(object, spec)| examine(case.model, object, spec))
+            .filter_map(|(object, spec)| examine(model, object, spec))
             .collect();
-        for pod in orphans {
-            let owner = case.model.workload_of(pod.subject());
-            if let Some(finding) = examine(case.model, pod, "/spec")
-                && !found.iter().any(|known| known.subject == owner)
-            {
-                found.push(of_the_owner(finding, &owner));
-            }
+        // Where the workload itself was not collected its pods stand for it.
+        for owner in model.workloads().iter().filter(|owner| model.object(owner).is_none()) {
+            let finding = model.pods_of(owner).find_map(|pod| examine(model, pod, "/spec"));
+            found.extend(finding.map(|finding| of_the_owner(finding, owner)));
         }
         found.extend(blind(case));
         found
@@ -112,12 +105,13 @@ fn examine(model: &Model<'_>, object: &Object, spec: &str) -> Option<Finding> {
         .filter_map(|c| Some((c, object.get(&pointer(c, "limits"))?)))
         .filter(|(_, value)| quantity(value).is_some_and(|quantity| quantity.milli && quantity.value < LEAST))
         .collect();
-    let pods: Vec<&Object> = model.pods_of(object.subject()).filter(|pod| is_down(pod)).collect();
+    let down = || model.pods_of(object.subject()).filter(|pod| is_down(pod));
+    // Worth a word only where pods of it are stuck.
+    let stuck = || down().find(|pod| space::event_of(model, pod).is_some());
     let effects = vec![(object.subject().clone(), Mode::Down)];
     let finding = |state| Some(Finding { subject: object.subject().clone(), effects: effects.clone(), state });
     if tiny.is_empty() {
-        // Worth a word only where pods of it are stuck.
-        let stuck = pods.iter().find(|pod| space::event_of(model, pod).is_some())?;
+        let stuck = stuck()?;
         return finding(State::excluded(
             "its memory limits are whole bytes",
             vec![stuck.cite("/spec/containers", "its limits")],
@@ -125,6 +119,7 @@ fn examine(model: &Model<'_>, object: &Object, spec: &str) -> Option<Finding> {
     }
     let mut evidence: Vec<Citation> =
         tiny.iter().map(|(c, value)| object.cite(&pointer(*c, "limits"), value.as_str().unwrap_or_default())).collect();
+    let pods: Vec<&Object> = down().collect();
     if pods.is_empty() {
         return finding(State::excluded("no pod of it is stuck", evidence));
     }

@@ -209,13 +209,13 @@ use crate::routing;
 use crate::{
     connections::Connection,
     diagnosis::Fix,
-    evidence::{Citation, Fact},
+    evidence::Citation,
     model::Model,
     narrowing::Narrowed,
     propagation::Mode,
     request::Request,
     subject::Subject,
-    symptoms::{Lacking, Scope, Symptom, lacking},
+    symptoms::{Scope, Symptom},
 };
 
 /// Every cause the diagnoser knows, sorted by id.
@@ -403,7 +403,7 @@ pub struct Case<'m, 'e> {
     scope: OnceCell<BTreeSet<Subject>>,
     placements: OnceCell<scheduling::Placements<'e>>,
     judgement: OnceCell<policies::Judgement<'m, 'e>>,
-    lacking: OnceCell<Fact<Vec<Lacking<'e>>>>,
+    asked_ports: OnceCell<Vec<asked_ports::Asked<'e>>>,
 }
 
 impl<'m, 'e> Case<'m, 'e> {
@@ -416,7 +416,7 @@ impl<'m, 'e> Case<'m, 'e> {
             scope: OnceCell::new(),
             placements: OnceCell::new(),
             judgement: OnceCell::new(),
-            lacking: OnceCell::new(),
+            asked_ports: OnceCell::new(),
         }
     }
 
@@ -448,9 +448,9 @@ impl<'m, 'e> Case<'m, 'e> {
         self.judgement.get_or_init(|| policies::Judgement::of(self.model))
     }
 
-    /// The workloads that lack pods.
-    fn lacking(&self) -> &Fact<Vec<Lacking<'e>>> {
-        self.lacking.get_or_init(|| lacking(self.model))
+    /// The ports on which workloads are told to reach Services.
+    fn asked_ports(&self) -> &[asked_ports::Asked<'e>] {
+        self.asked_ports.get_or_init(|| asked_ports::all(self.model))
     }
 
     /// The scopes of all symptoms as one.

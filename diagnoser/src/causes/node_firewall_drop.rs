@@ -47,11 +47,17 @@ impl Cause for NodeFirewallDrop {
     }
 
     fn examine(&self, case: &Case<'_, '_>) -> Vec<Finding> {
+        let model = case.model;
         let mut nodes: BTreeMap<&str, Ways<'_>> = BTreeMap::new();
-        for service in case.model.evidence.objects.of_kind("service") {
-            let callers = ways::callers(case.model, service.subject());
-            let callers: Vec<&Object> = callers.iter().filter_map(|pod| case.model.object(pod)).collect();
-            for (pod, port) in ways::backends(case.model, service) {
+        let read = model.evidence.objects.of_kind("node").any(|node| model.evidence.hosts.has(node.name()));
+        for service in model.evidence.objects.of_kind("service") {
+            // Where nobody suffers only what holds is worth a word.
+            if !read && !model.selected_pods(service).iter().any(|pod| case.in_scope(pod.subject())) {
+                continue;
+            }
+            let callers = ways::callers(model, service.subject());
+            let callers: Vec<&Object> = callers.iter().filter_map(|pod| model.object(pod)).collect();
+            for (pod, port) in ways::backends(model, service) {
                 for caller in &callers {
                     let on: BTreeSet<&str> =
                         [pod, *caller].iter().filter_map(|pod| pod.text("/spec/nodeName")).collect();

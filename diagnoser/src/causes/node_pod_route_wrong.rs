@@ -53,7 +53,7 @@ impl Cause for NodePodRouteWrong {
 
     fn examine(&self, case: &Case<'_, '_>) -> Vec<Finding> {
         let model = case.model;
-        let mut flows = flows(model);
+        let mut flows = flows(case);
         let nodes = model.evidence.objects.of_kind("node");
         nodes.filter_map(|node| examine(model, node, &flows.remove(node.name())?)).collect()
     }
@@ -108,20 +108,21 @@ fn examine(model: &Model<'_>, node: &Object, flows: &Flows<'_>) -> Option<Findin
 type Flows<'e> = BTreeMap<Subject, &'e Object>;
 
 /// The flows of every node that has any.
-fn flows<'e>(model: &Model<'e>) -> BTreeMap<&'e str, Flows<'e>> {
+fn flows<'e>(case: &Case<'_, 'e>) -> BTreeMap<&'e str, Flows<'e>> {
+    let model = case.model;
     let mut flows: BTreeMap<&str, Flows<'e>> = BTreeMap::new();
     for caller in model.evidence.objects.of_kind("pod").filter(|pod| in_pod_network(pod)) {
         for called in called(model, caller.subject()) {
-            let Some(object) = model.object(&called).filter(|pod| in_pod_network(pod)) else { continue };
-            let (from, to) = (caller.text("/spec/nodeName"), object.text("/spec/nodeName"));
-            if from == to {
+            // Where nobody suffers only what holds is worth a word.
+            let concerns = |node: &str| case.in_scope(called.subject()) || model.evidence.hosts.has(node);
+            let (from, to) = (caller.text("/spec/nodeName"), called.text("/spec/nodeName"));
+            if from == to || !in_pod_network(called) {
                 continue;
             }
-            if let Some(from) = from {
-                flows.entry(from).or_default().insert(called.clone(), object);
-            }
-            if let Some(to) = to {
-                flows.entry(to).or_default().insert(called, caller);
+            for (node, far) in [(from, called), (to, caller)] {
+                if let Some(node) = node.filter(|node| concerns(node)) {
+                    flows.entry(node).or_default().insert(called.subject().clone(), far);
+                }
             }
         }
     }
@@ -133,14 +134,11 @@ fn in_pod_network(pod: &Object) -> bool {
 }
 
 /// The pods that a pod connects to, directly or through a Service.
-fn called(model: &Model<'_>, caller: &Subject) -> Vec<Subject> {
+fn called<'m, 'e>(model: &'m Model<'e>, caller: &Subject) -> impl Iterator<Item = &'e Object> + use<'m, 'e> {
     let edges = model.dependencies(caller).iter().filter(|edge| edge.relation == Relation::ConnectsTo);
-    let behind = |to: &Subject| {
-        let edges = model.dependencies(to).iter().filter(|edge| edge.relation == Relation::ForwardsTo);
-        edges.map(|edge| edge.to.clone()).collect::<Vec<_>>()
-    };
-    let all = edges.flat_map(|edge| [edge.to.clone()].into_iter().chain(behind(&edge.to)));
-    all.filter(|subject| subject.is("pod")).collect()
+    let behind = |to: &Subject| model.dependencies(to).iter().filter(|edge| edge.relation == Relation::ForwardsTo);
+    let all = edges.flat_map(move |edge| std::iter::once(&edge.to).chain(behind(&edge.to).map(|edge| &edge.to)));
+    all.filter(|subject| subject.is("pod")).filter_map(|pod| model.object(pod))
 }
 
 /// The route by which this node would reach a pod elsewhere, where it does not lead to the pod's node.

@@ -18,12 +18,15 @@
 //! # Source
 //! kubernetes.io, Node-pressure Eviction; Taints and Tolerations, "Taint Nodes by Condition".
 
+use std::collections::BTreeMap;
+
 use super::{Case, Cause, Finding, State, scheduling::Stage};
 use crate::{
     diagnosis::Fix,
     evidence::Object,
-    model::{Model, Relation, is_down, is_ready},
+    model::{Model, is_down, is_ready},
     propagation::Mode,
+    subject::Subject,
 };
 
 /// See the module's comment.
@@ -41,7 +44,9 @@ impl Cause for NodeUnderPressure {
     fn examine(&self, case: &Case<'_, '_>) -> Vec<Finding> {
         let model = case.model;
         let nodes = model.evidence.objects.of_kind("node");
-        nodes.filter_map(|node| examine(case, node)).collect()
+        let pods = model.evidence.objects.of_kind("pod");
+        let evicted: Vec<&Object> = pods.filter(|pod| pod.text("/status/reason") == Some("Evicted")).collect();
+        nodes.filter_map(|node| examine(case, node, &evicted)).collect()
     }
 }
 
@@ -51,22 +56,24 @@ const CONDITIONS: [(&str, &str); 3] = [
     ("PIDPressure", "node.kubernetes.io/pid-pressure"),
 ];
 
-fn examine(case: &Case<'_, '_>, node: &Object) -> Option<Finding> {
+fn examine(case: &Case<'_, '_>, node: &Object, evicted: &[&Object]) -> Option<Finding> {
     let model = case.model;
     let conditions = node.list("/status/conditions");
     let pressure = CONDITIONS.iter().find_map(|(kind, taint)| {
         let at = conditions.iter().position(|condition| condition["type"] == *kind && condition["status"] == "True")?;
         Some((at, *taint))
     });
-    let Some((at, taint)) = pressure else { return relieved(model, node) };
-    let evicted = |pod: &Object| is_evicted(pod, node);
+    let Some((at, taint)) = pressure else { return relieved(model, node, evicted) };
+    let from_here = |pod: &&Object| pod.text("/spec/nodeName") == Some(node.name());
     let kept_out = |pod: &Object| {
         let Some(Ok(placement)) = case.placements().of(pod) else { return false };
         let mut here = placement.fits.iter().filter(|fit| fit.node.subject() == node.subject());
         placement.stage == Stage::NotReady && here.any(|fit| fit.taints.iter().any(|(_, key)| key == taint))
     };
-    let pods = model.evidence.objects.of_kind("pod");
-    let suffering: Vec<&Object> = pods.filter(|pod| evicted(pod) || is_down(pod) && kept_out(pod)).collect();
+    let evicted = evicted.iter().copied().filter(from_here);
+    let suffering: BTreeMap<&Subject, &Object> =
+        evicted.chain(model.down().filter(|pod| kept_out(pod))).map(|pod| (pod.subject(), pod)).collect();
+    let suffering: Vec<&Object> = suffering.into_values().collect();
     let first = suffering.first()?;
     let kind = conditions[at]["type"].as_str().unwrap_or_default();
     let because = match first.text("/status/message") {
@@ -82,22 +89,15 @@ fn examine(case: &Case<'_, '_>, node: &Object) -> Option<Finding> {
     Some(Finding { subject: node.subject().clone(), effects, state })
 }
 
-fn is_evicted(pod: &Object, node: &Object) -> bool {
-    pod.text("/status/reason") == Some("Evicted") && pod.text("/spec/nodeName") == Some(node.name())
-}
-
 /// A node of which no condition is left: throwing pods out has helped it, and nobody made others in the place of these.
-fn relieved(model: &Model<'_>, node: &Object) -> Option<Finding> {
+fn relieved(model: &Model<'_>, node: &Object, evicted: &[&Object]) -> Option<Finding> {
     let low = |pod: &&Object| {
         let message = pod.text("/status/message").unwrap_or_default();
-        is_evicted(pod, node) && message.starts_with("The node was low on resource")
+        pod.text("/spec/nodeName") == Some(node.name()) && message.starts_with("The node was low on resource")
     };
     let lives = |pod: &Object| is_down(pod) || is_ready(pod);
     let replaced = |pod: &Object| model.pods_of(&model.workload_of(pod.subject())).any(lives);
-    let machine = model.evidence.machine(node.name());
-    let here = model.dependents(&machine).iter().filter(|(_, relation)| *relation == Relation::RunsOn);
-    let here = here.filter_map(|(pod, _)| model.object(pod));
-    let evicted: Vec<&Object> = here.filter(low).filter(|pod| !replaced(pod)).collect();
+    let evicted: Vec<&Object> = evicted.iter().copied().filter(low).filter(|pod| !replaced(pod)).collect();
     let message = evicted.last()?.text("/status/message")?;
     let evidence = evicted.iter().take(3).filter_map(|pod| {
         Some(pod.cite("/status/message", format!("{}: {}", pod.subject(), pod.text("/status/message")?)))

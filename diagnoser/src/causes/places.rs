@@ -50,14 +50,26 @@ impl Place {
     }
 }
 
+/// The ports with hosts that the settings of a pod name.
+pub(super) fn ports<'m>(model: &'m Model<'_>, pod: &'m Object) -> impl Iterator<Item = (&'m str, u16)> {
+    let maps = config_maps(pod).into_iter().map(|name| Subject::namespaced("configmap", pod.namespace(), name));
+    let data = maps.filter_map(|map| model.object(&map)).flat_map(|map| map.map("/data").into_values());
+    let texts = settings(pod, "/spec").map(|(_, text)| text).chain(data);
+    texts.flat_map(addresses_in).filter_map(|address| {
+        let (host, port) = address.rsplit_once(':')?;
+        Some((host, port.parse().ok()?))
+    })
+}
+
 /// Every place where the settings of a pod name a host.
 pub(super) fn of(model: &Model<'_>, pod: &Object) -> Vec<Place> {
     let workload = model.workload_of(pod.subject());
     let template = model.object(&workload).filter(|workload| workload.get("/spec/template").is_some());
     let mut found = Vec::new();
-    for (pointer, text) in settings(pod, "/spec") {
+    for (setting, text) in settings(pod, "/spec") {
+        let pointer = setting.pointer("/spec");
         // What the template has is what one changes; a pod that has an owner is made from one, collected or not.
-        let path = format!("/spec/template{pointer}");
+        let path = setting.pointer("/spec/template/spec");
         let in_template = template.map_or(workload != *pod.subject(), |template| template.text(&path) == Some(text));
         let (object, path) =
             if in_template { (workload.clone(), path) } else { (pod.subject().clone(), pointer.clone()) };

@@ -75,10 +75,12 @@ pub(super) struct Judgement<'m, 'e> {
 
 impl<'m, 'e> Judgement<'m, 'e> {
     pub(super) fn of(model: &'m Model<'e>) -> Self {
-        let flows = Flows::of(model);
+        let directions = [Direction::Ingress, Direction::Egress];
+        let reaches = directions.map(|direction| Reach::all(&model.evidence.objects, direction));
+        let governed = reaches.iter().flatten().flat_map(|reach| &reach.governed).collect();
+        let flows = Flows::of(model, &governed);
         let mut all = Vec::new();
-        for direction in [Direction::Ingress, Direction::Egress] {
-            let reaches = Reach::all(&model.evidence.objects, direction);
+        for (direction, reaches) in directions.into_iter().zip(reaches) {
             let mut over: BTreeMap<&Subject, Vec<&Reach<'e>>> = BTreeMap::new();
             for (pod, reach) in reaches.iter().flat_map(|reach| reach.governed.iter().map(move |pod| (pod, reach))) {
                 over.entry(pod).or_default().push(reach);

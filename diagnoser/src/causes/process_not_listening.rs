@@ -58,11 +58,22 @@ impl Cause for ProcessNotListening {
         let model = case.model;
         let mut asked: BTreeMap<Subject, Vec<(&Object, &Object)>> = BTreeMap::new();
         for service in model.evidence.objects.of_kind("service") {
-            let pods = model.selected_pods(service).into_iter();
-            for pod in pods.filter(|pod| is_running(pod) && !is_restarting(pod, model.now)) {
+            for &pod in model.selected_pods(service).iter().filter(|pod| is_running(pod)) {
                 asked.entry(model.workload_of(pod.subject())).or_default().push((service, pod));
             }
         }
+        // Where nobody suffers only what holds is worth a word.
+        let concerns = |workload: &Subject, asked: &[(&Object, &Object)]| {
+            let suffers = |pod: &Object| case.in_scope(pod.subject());
+            case.in_scope(workload)
+                || asked.iter().any(|(_, pod)| suffers(pod))
+                || asked.iter().all(|(_, pod)| service_port_mismatch::has_sockets(model, pod))
+        };
+        asked.retain(|workload, asked| {
+            let concerned = concerns(workload, asked);
+            asked.retain(|(_, pod)| concerned && !is_restarting(pod, model.now));
+            !asked.is_empty()
+        });
         let of_pods = asked.into_iter().map(|(workload, asked)| {
             let mode = |pod: &Object| if is_ready(pod) { Mode::Refused } else { Mode::Down };
             let effects = asked.iter().map(|(_, pod)| (pod.subject().clone(), mode(pod)));

@@ -19,7 +19,7 @@ pub(super) fn findings(
     case: &Case<'_, '_>,
     look: impl Fn(&Lacking<'_>, &str, Vec<Citation>) -> Option<(Subject, State)>,
 ) -> Vec<Finding> {
-    let Fact::Seen(all) = case.lacking() else { return vec![] };
+    let Fact::Seen(all) = case.model.lacking() else { return vec![] };
     let findings = all.iter().filter_map(|lacking| {
         let workload = lacking.workload.subject();
         let (subject, state) = match (&lacking.refusal, case.model.evidence.listed("event", "events")) {

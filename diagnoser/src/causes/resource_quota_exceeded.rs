@@ -49,7 +49,7 @@ impl Cause for ResourceQuotaExceeded {
         let model = case.model;
         let mut found = quotas::of_services(case);
         found.extend(quotas::of_claims(model));
-        let Fact::Seen(all) = case.lacking() else { return found };
+        let Fact::Seen(all) = case.model.lacking() else { return found };
         found.extend(all.iter().filter_map(|lacking| blind(model, lacking)));
         for quota in model.evidence.objects.of_kind("resourcequota") {
             let here: Vec<&Lacking<'_>> = all.iter().filter(|l| l.workload.namespace() == quota.namespace()).collect();

@@ -42,7 +42,7 @@ impl Cause for ServiceAccountMissing {
     }
 
     fn examine(&self, case: &Case<'_, '_>) -> Vec<Finding> {
-        let Fact::Seen(all) = case.lacking() else { return blind(case.model) };
+        let Fact::Seen(all) = case.model.lacking() else { return blind(case.model) };
         let findings = all.iter().map(|lacking| Finding {
             subject: lacking.workload.subject().clone(),
             effects: vec![(lacking.workload.subject().clone(), Mode::Down)],

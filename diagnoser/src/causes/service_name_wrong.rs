@@ -46,15 +46,20 @@ impl Cause for ServiceNameWrong {
     }
 
     fn examine(&self, case: &Case<'_, '_>) -> Vec<Finding> {
-        case.model.workloads().iter().flat_map(|workload| examine(case.model, workload)).collect()
+        case.model.workloads().iter().flat_map(|workload| examine(case, workload)).collect()
     }
 }
 
 /// One finding for each name that a workload looks up in vain, or may.
-fn examine(model: &Model<'_>, workload: &Subject) -> Vec<Finding> {
+fn examine(case: &Case<'_, '_>, workload: &Subject) -> Vec<Finding> {
+    let model = case.model;
     let pods: Vec<&Object> = model.pods_of(workload).collect();
-    let Some(pod) = model.typical_pod(workload) else { return vec![] };
     let failed: Vec<lookups::Failed> = pods.iter().flat_map(|pod| lookups::failed(model, pod.subject())).collect();
+    // Where nobody suffers only what holds is worth a word.
+    if failed.is_empty() && !pods.iter().any(|pod| case.in_scope(pod.subject())) {
+        return vec![];
+    }
+    let Some(pod) = model.typical_pod(workload) else { return vec![] };
     let places = places::of(model, pod);
     let mut names: BTreeSet<String> = failed.iter().filter_map(|failed| failed.name().map(str::to_owned)).collect();
     names.extend(places.iter().map(|place| place.host.clone()));

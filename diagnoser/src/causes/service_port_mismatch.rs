@@ -21,7 +21,7 @@ use std::collections::BTreeSet;
 
 use crate::json::{Value, json};
 
-use super::{Case, Cause, Finding, Lack, Proof, State};
+use super::{Case, Cause, Finding, Lack, Proof, State, asked_ports::declares};
 use crate::{
     diagnosis::{Change, Fix},
     evidence::{Citation, Fact, Hosts, Listener, Object},
@@ -49,20 +49,27 @@ impl Cause for ServicePortMismatch {
             .filter(|service| !service.map("/spec/selector").is_empty())
             .flat_map(|service| {
                 let ports = service.list("/spec/ports").len();
-                (0..ports).filter_map(move |index| examine(case.model, service, index))
+                (0..ports).filter_map(move |index| examine(case, service, index))
             })
             .collect()
     }
 }
 
-fn examine(model: &Model<'_>, service: &Object, index: usize) -> Option<Finding> {
+fn examine(case: &Case<'_, '_>, service: &Object, index: usize) -> Option<Finding> {
+    let model = case.model;
     let port = &service.list("/spec/ports")[index];
     if port["protocol"].as_str().unwrap_or("TCP") != "TCP" {
         return None;
     }
-    let pods: Vec<&Object> = model.selected_pods(service).into_iter().filter(|pod| is_running(pod)).collect();
+    let pods: Vec<&Object> = model.selected_pods(service).iter().copied().filter(|pod| is_running(pod)).collect();
     let pointer = format!("/spec/ports/{index}/targetPort");
     let target = service.get(&pointer).or(port.get("port"));
+    // Where nobody suffers only what holds is worth a word, and a port that a pod declares is right.
+    let number = target.and_then(|target| u16::try_from(target.as_u64()?).ok());
+    let wrong = |number| !pods.is_empty() && !pods.iter().any(|pod| declares(pod, number));
+    if !case.in_scope(service.subject()) && !number.is_some_and(wrong) {
+        return None;
+    }
     let state = match target {
         _ if pods.is_empty() => State::excluded(
             "no pod it selects is running",
@@ -73,8 +80,7 @@ fn examine(model: &Model<'_>, service: &Object, index: usize) -> Option<Finding>
             let says = if named { "the name is a container's port" } else { "no container has a port of that name" };
             State::excluded(says, vec![service.cite(&pointer, name.as_str())])
         }
-        Some(number) => numeric(model, service, index, u16::try_from(number.as_u64()?).ok()?, &pods),
-        None => return None,
+        _ => numeric(model, service, index, number?, &pods),
     };
     Some(Finding {
         subject: service.subject().clone(),
@@ -193,6 +199,13 @@ fn pod_ports<'e>(model: &Model<'e>, pod: &'e Object) -> PodPorts<'e> {
         sockets: model.evidence.hosts.listeners(node, &fact),
         socket_file: Hosts::file(node, &fact),
     }
+}
+
+/// Whether a pod's sockets were collected.
+pub(super) fn has_sockets(model: &Model<'_>, pod: &Object) -> bool {
+    let hosts = &model.evidence.hosts;
+    let node = pod.text("/spec/nodeName").unwrap_or_default();
+    hosts.has(node) && hosts.text(node, &socket_fact(pod)).seen().is_some()
 }
 
 /// The name of the fact that holds a pod's sockets.

@@ -42,14 +42,14 @@ impl Cause for ServicePortMissing {
 
     fn examine(&self, case: &Case<'_, '_>) -> Vec<Finding> {
         let model = case.model;
-        let all = asked_ports::all(model);
+        let all = case.asked_ports();
         let mut found: Vec<Finding> = Vec::new();
         for asked in all.iter().filter(|asked| !asked.has) {
             let service = asked.service.subject();
             if found.iter().any(|finding| finding.subject == *service) {
                 continue;
             }
-            let state = match asked_ports::service_lacks(model, &all, asked) {
+            let state = match asked_ports::service_lacks(model, all, asked) {
                 Some(shown) => {
                     let evidence = vec![asked_ports::cite(asked.service), asked.place.cited.clone(), shown];
                     State::holds(evidence, fix(asked))

@@ -54,7 +54,7 @@ fn is_asked_in_vain(case: &Case<'_, '_>, service: &Object) -> bool {
         matches!(symptom.seen, Observation::Failed(_) | Observation::Status(..) | Observation::FailsInWords)
     };
     let mut tried = case.symptoms.iter().filter(tried);
-    case.model.selected_pods(service).into_iter().any(is_ready)
+    case.model.selected_pods(service).iter().copied().any(is_ready)
         && tried.any(|symptom| symptom.scope.contains(service.subject()))
 }
 

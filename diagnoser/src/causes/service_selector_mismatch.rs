@@ -44,6 +44,8 @@ impl Cause for ServiceSelectorMismatch {
     fn examine(&self, case: &Case<'_, '_>) -> Vec<Finding> {
         let services = case.model.evidence.objects.of_kind("service");
         services
+            // Where nobody suffers only what holds is worth a word.
+            .filter(|service| case.model.selected_pods(service).is_empty() || case.in_scope(service.subject()))
             .filter(|service| !service.map("/spec/selector").is_empty())
             .map(|service| Finding {
                 subject: service.subject().clone(),

@@ -36,7 +36,8 @@ pub(super) fn host_paths(pod: &Object) -> Vec<(String, &str)> {
     let volumes = pod.list("/spec/volumes").iter().enumerate();
     volumes
         .filter_map(|(v, volume)| {
-            Some((format!("/spec/volumes/{v}/hostPath/path"), volume["hostPath"]["path"].as_str()?))
+            let path = volume["hostPath"]["path"].as_str()?;
+            Some((format!("/spec/volumes/{v}/hostPath/path"), path))
         })
         .collect()
 }
@@ -63,10 +64,12 @@ pub(super) fn examine(case: &Case<'_, '_>, resource: &Resource, proof: impl Fn(F
     let model = case.model;
     let mut found = Vec::new();
     for pod in model.evidence.objects.of_kind("pod") {
-        let Some(host) = pod.text("/spec/nodeName") else { continue };
-        let paths = host_paths(pod);
         // Where nobody suffers and nobody complains there is nothing to say.
-        if paths.is_empty() || !case.in_scope(pod.subject()) && complaint_of(model, pod).is_none() {
+        if !case.in_scope(pod.subject()) && complaint_of(model, pod).is_none() {
+            continue;
+        }
+        let (Some(host), paths) = (pod.text("/spec/nodeName"), host_paths(pod)) else { continue };
+        if paths.is_empty() {
             continue;
         }
         let subject = model.evidence.machine(host);

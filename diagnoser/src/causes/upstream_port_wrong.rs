@@ -38,12 +38,12 @@ impl Cause for UpstreamPortWrong {
 
     fn examine(&self, case: &Case<'_, '_>) -> Vec<Finding> {
         let model = case.model;
-        let all = asked_ports::all(model);
+        let all = case.asked_ports();
         let wrong = all.iter().filter(|asked| !asked.has && !is_of_a_database(model, asked));
         let finding = |asked: &Asked<'_>| Finding {
             subject: asked.place.object.clone(),
             effects: asked_ports::effects(model, asked),
-            state: state(model, &all, asked),
+            state: state(model, all, asked),
         };
         wrong.map(finding).collect()
     }

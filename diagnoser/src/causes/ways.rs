@@ -28,7 +28,7 @@ pub(super) fn callers(model: &Model<'_>, service: &Subject) -> BTreeSet<Subject>
 /// The pods a Service selects, each with the ports it is forwarded to.
 pub(super) fn backends<'e>(model: &Model<'e>, service: &Object) -> Vec<(&'e Object, u16)> {
     let mut found = Vec::new();
-    for pod in model.selected_pods(service) {
+    for &pod in model.selected_pods(service) {
         for port in service.list("/spec/ports") {
             let number = match port.get("targetPort").unwrap_or(&port["port"]) {
                 Value::String(name) => container_port(pod, name),

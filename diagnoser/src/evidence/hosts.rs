@@ -39,6 +39,11 @@ impl Hosts {
         self.facts.keys().map(String::as_str)
     }
 
+    /// Whether it has any fact of a host.
+    pub fn has(&self, host: &str) -> bool {
+        self.facts.contains_key(host)
+    }
+
     /// The names of a host's facts.
     pub fn fact_names(&self, host: &str) -> impl Iterator<Item = &str> {
         self.facts.get(host).into_iter().flat_map(|facts| facts.keys().map(String::as_str))

@@ -37,6 +37,7 @@ mod routes;
 mod services;
 mod socket_counts;
 mod sockets;
+mod standing;
 mod tables;
 mod text;
 mod traffic;

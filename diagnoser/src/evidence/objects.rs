@@ -7,10 +7,12 @@ use std::{
     collections::{BTreeMap, BTreeSet},
 };
 
-use crate::json::Value;
-
-use super::{Citation, EvidenceError, parse_json};
-use crate::subject::Subject;
+use super::{Citation, EvidenceError, parse_json, standing::Standing};
+use crate::{
+    json::{Map, Text, Value},
+    lookup::Lookup,
+    subject::Subject,
+};
 
 /// One object and its place in the list.
 #[derive(Clone, Debug)]
@@ -18,18 +20,15 @@ pub struct Object {
     index: usize,
     value: Value,
     subject: Subject,
+    standing: Standing,
 }
 
 impl Object {
     fn new(index: usize, value: Value) -> Self {
-        let text = |pointer: &str| value.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
-        let (kind, name, namespace) = (text("/kind"), text("/metadata/name"), text("/metadata/namespace"));
-        let subject = if namespace.is_empty() {
-            Subject::global(&kind, &name)
-        } else {
-            Subject::namespaced(&kind, &namespace, &name)
-        };
-        Self { index, value, subject }
+        let text = |pointer: &str| value.pointer(pointer).and_then(Value::as_text).cloned().unwrap_or_default();
+        let namespace = Some(text("/metadata/namespace")).filter(|namespace| !namespace.is_empty());
+        let subject = Subject { namespace, name: text("/metadata/name"), ..Subject::global(&text("/kind"), "") };
+        Self { index, standing: Standing::of(&value), value, subject }
     }
 
     /// `kind/namespace/name`.
@@ -83,24 +82,28 @@ impl Object {
     }
 
     /// The labels that it is looked for by: its own as a pod or EndpointSlice, those of its template as a workload.
-    fn sought_labels(&self) -> BTreeMap<&str, &str> {
-        match self.subject.kind.as_str() {
-            "endpointslice" | "pod" => self.labels(),
-            "daemonset" | "deployment" | "statefulset" => self.map("/spec/template/metadata/labels"),
-            _ => BTreeMap::new(),
-        }
+    fn sought_labels(&self) -> Option<&Map> {
+        let place = match self.subject.kind.as_str() {
+            "endpointslice" | "pod" => "/metadata/labels",
+            "daemonset" | "deployment" | "statefulset" => "/spec/template/metadata/labels",
+            _ => return None,
+        };
+        self.get(place)?.as_object()
     }
 
     /// Whether an equality selector selects it. An empty selector selects nothing.
     pub fn is_selected(&self, selector: &BTreeMap<&str, &str>) -> bool {
-        let labels = self.get("/metadata/labels");
-        !selector.is_empty()
-            && selector.iter().all(|(key, value)| labels.is_some_and(|labels| labels[*key].as_str() == Some(*value)))
+        has_all(self.get("/metadata/labels").and_then(Value::as_object), selector)
     }
 
     /// Whether it is a pod that has come to its end, well or not.
     pub fn is_finished(&self) -> bool {
-        matches!(self.text("/status/phase"), Some("Succeeded" | "Failed"))
+        self.standing.finished
+    }
+
+    /// How it stands, as a pod.
+    pub(crate) fn standing(&self) -> Standing {
+        self.standing
     }
 
     /// The object that an event is about.
@@ -138,6 +141,12 @@ pub(crate) fn string_map(value: Option<&Value>) -> BTreeMap<&str, &str> {
         .unwrap_or_default()
 }
 
+/// Whether these labels have all that an equality selector asks for. An empty selector selects nothing.
+fn has_all(labels: Option<&Map>, selector: &BTreeMap<&str, &str>) -> bool {
+    let has = |(key, value): (&&str, &&str)| labels.and_then(|labels| labels.get(key)).is_some_and(|has| has == value);
+    !selector.is_empty() && selector.iter().all(has)
+}
+
 /// Whether an equality selector selects these labels. An empty selector selects nothing (a Service without selector).
 pub fn selects(selector: &BTreeMap<&str, &str>, labels: &BTreeMap<&str, &str>) -> bool {
     !selector.is_empty() && selector.iter().all(|(key, value)| labels.get(key) == Some(value))
@@ -149,11 +158,13 @@ pub fn selects(selector: &BTreeMap<&str, &str>, labels: &BTreeMap<&str, &str>) -
 pub struct Objects {
     items: Vec<Object>,
     /// Events by the object that they are about.
-    told: BTreeMap<Subject, Vec<usize>>,
+    told: Lookup<Subject, Vec<usize>>,
     /// Objects by the one that controls them.
-    controlled: BTreeMap<Subject, Vec<usize>>,
+    controlled: Lookup<Subject, Vec<usize>>,
     /// Pods and EndpointSlices by their labels, and workloads by those of the pods they make: namespace, key and value.
-    labelled: BTreeMap<(String, String, String), Vec<usize>>,
+    labelled: Lookup<Text, Lookup<Text, Lookup<Text, Vec<usize>>>>,
+    /// The place of each.
+    places: Lookup<Subject, usize>,
     /// The machines that pods run on.
     machines: BTreeSet<String>,
 }
@@ -202,16 +213,21 @@ impl Objects {
     fn index(&mut self) {
         for (place, object) in self.items.iter().enumerate() {
             if let Some(subject) = object.subject.is("event").then(|| object.regarding()).flatten() {
-                self.told.entry(subject).or_default().push(place);
+                self.told.at(subject).push(place);
             }
             if let Some((kind, name)) = object.controller() {
                 let controller = Subject::namespaced(kind, object.namespace(), name);
-                self.controlled.entry(controller).or_default().push(place);
+                self.controlled.at(controller).push(place);
             }
-            for (key, value) in object.sought_labels() {
-                let label = (object.namespace().to_owned(), key.to_owned(), value.to_owned());
-                self.labelled.entry(label).or_default().push(place);
+            if let Some(labels) = object.sought_labels() {
+                let here = self.labelled.at(object.subject.namespace.clone().unwrap_or_default());
+                for (key, value) in labels {
+                    if let Some(value) = value.as_text() {
+                        here.at(key.clone()).at(value.clone()).push(place);
+                    }
+                }
             }
+            self.places.put(object.subject.clone(), place);
             if let Some(node) = object.subject.is("pod").then(|| object.text("/spec/nodeName")).flatten()
                 && !self.machines.contains(node)
             {
@@ -233,12 +249,11 @@ impl Objects {
     /// The pods or EndpointSlices that an equality selector selects, or the workloads of a kind whose pods it selects.
     pub fn selected(&self, kind: &str, namespace: &str, selector: &BTreeMap<&str, &str>) -> Vec<&Object> {
         // The rarest label leaves the least to look through.
-        let of = |(key, value): (&&str, &&str)| {
-            self.labelled.get(&(namespace.to_owned(), (*key).to_owned(), (*value).to_owned()))
-        };
+        let Some(here) = self.labelled.get(namespace) else { return vec![] };
+        let of = |(key, value): (&&str, &&str)| here.get(*key)?.get(*value);
         let fewest = selector.iter().map(of).min_by_key(|places| places.map_or(0, Vec::len)).flatten();
         let of_kind = self.at(fewest).filter(|object| object.subject.is(kind));
-        of_kind.filter(|object| selects(selector, &object.sought_labels())).collect()
+        of_kind.filter(|object| has_all(object.sought_labels(), selector)).collect()
     }
 
     /// Whether a pod runs on this machine.
@@ -255,10 +270,12 @@ impl Objects {
     /// (kubernetes/pkg/kubelet/pod, annotation kubernetes.io/config.mirror).
     fn forget_what_was_said_of_the_dead(&mut self) {
         let stale = |event: &Object| {
-            let pod = self.get(&event.regarding()?)?;
+            let about = event.regarding()?;
+            let place = self.items.binary_search_by(|object| object.subject.cmp(&about)).ok()?;
+            let pod = &self.items[place];
             let uid = event.text("/involvedObject/uid").or_else(|| event.text("/regarding/uid"))?;
             let mirror = pod.get("/metadata/annotations/kubernetes.io~1config.mirror").is_some();
-            Some(pod.subject.kind == "pod" && !mirror && pod.text("/metadata/uid")? != uid)
+            Some(pod.subject.is("pod") && !mirror && pod.text("/metadata/uid")? != uid)
         };
         let stale: BTreeSet<Subject> =
             self.of_kind("event").filter(|event| stale(event) == Some(true)).map(|e| e.subject.clone()).collect();
@@ -267,8 +284,7 @@ impl Objects {
 
     /// One object.
     pub fn get(&self, subject: &Subject) -> Option<&Object> {
-        let place = self.items.binary_search_by(|object| object.subject.cmp(subject)).ok()?;
-        Some(&self.items[place])
+        Some(&self.items[*self.places.get(subject)?])
     }
 
     /// All objects, sorted by kind, namespace and name.

@@ -1,22 +1,19 @@
 //! Builds the graph out of the evidence.
 
-use std::{
-    cell::OnceCell,
-    collections::{BTreeMap, BTreeSet},
-};
-
-use crate::json::Value;
+use std::{cell::OnceCell, collections::BTreeSet};
 
 use super::{
-    Edge, Machines, Model, Relation, address::Addresses, dns, is_down, is_restarting, records::Records, workload,
+    Edge, Machines, Model, Relation, address::Addresses, addresses_in, dns, is_down, is_restarting, records::Records,
+    settings, workload,
 };
 use crate::{
     attempts, connections,
-    evidence::{Citation, Evidence, Object, Outcome, ProbeKind, Target},
+    evidence::{Citation, Evidence, Fact, Object, Outcome, ProbeKind, Target},
+    lookup::Lookup,
     policy::{self, Direction},
     routing,
     subject::Subject,
-    symptoms::event_time,
+    symptoms::{event_time, lacking},
 };
 
 /// Builds the graph.
@@ -24,8 +21,9 @@ pub(super) fn build(evidence: &Evidence) -> Model<'_> {
     let (machines, now) = (Machines::new(evidence), now(evidence));
     let mut model = Model {
         evidence,
-        dependencies: BTreeMap::new(),
-        dependents: BTreeMap::new(),
+        dependencies: Lookup::default(),
+        dependents: Lookup::default(),
+        selected: selected(evidence),
         addresses: Addresses::new(evidence, &machines),
         machines,
         now,
@@ -37,7 +35,7 @@ pub(super) fn build(evidence: &Evidence) -> Model<'_> {
         changed: evidence.changes.iter().map(|change| (&change.object, change.time)).collect(),
         rules: routing::rules(&evidence.objects),
         taken: OnceCell::new(),
-        ready: OnceCell::new(),
+        lacking: Fact::Missed(String::new()),
     };
     for pod in evidence.objects.of_kind("pod") {
         model.add_pod(pod);
@@ -52,7 +50,7 @@ pub(super) fn build(evidence: &Evidence) -> Model<'_> {
         }
     }
     for service in evidence.objects.of_kind("service") {
-        for pod in model.selected_pods(service) {
+        for pod in model.selected_pods(service).to_vec() {
             let cited = service.cite("/spec/selector", "the selector selects the pod");
             model.add(service.subject(), pod.subject(), Relation::ForwardsTo, cited);
         }
@@ -74,12 +72,24 @@ pub(super) fn build(evidence: &Evidence) -> Model<'_> {
         edges.sort_by(|a, b| (&a.to, a.relation).cmp(&(&b.to, b.relation)));
         edges.dedup_by(|a, b| a.to == b.to && a.relation == b.relation);
     }
-    for (from, edges) in &model.dependencies {
+    for (from, edges) in model.dependencies.sorted() {
         for edge in edges {
-            model.dependents.entry(edge.to.clone()).or_default().push((from.clone(), edge.relation));
+            model.dependents.at(edge.to.clone()).push((from.clone(), edge.relation));
         }
     }
+    model.lacking = lacking(&model);
     model
+}
+
+/// The pods that each Service selects and that are not being deleted or done.
+fn selected(evidence: &Evidence) -> Lookup<&Subject, Vec<&Object>> {
+    let mut selected = Lookup::default();
+    for service in evidence.objects.of_kind("service") {
+        let mut pods = evidence.objects.selected("pod", service.namespace(), &service.map("/spec/selector"));
+        pods.retain(|pod| workload::counts(pod));
+        selected.put(service.subject(), pods);
+    }
+    selected
 }
 
 fn now(evidence: &Evidence) -> Option<jiff::Timestamp> {
@@ -94,7 +104,7 @@ fn now(evidence: &Evidence) -> Option<jiff::Timestamp> {
 impl Model<'_> {
     pub(super) fn add(&mut self, from: &Subject, to: &Subject, relation: Relation, evidence: Citation) {
         if from != to {
-            self.dependencies.entry(from.clone()).or_default().push(Edge { to: to.clone(), relation, evidence });
+            self.dependencies.at(from.clone()).push(Edge { to: to.clone(), relation, evidence });
         }
     }
 
@@ -109,10 +119,11 @@ impl Model<'_> {
             self.add(pod.subject(), &owner, Relation::OwnedBy, cited);
         }
         // Settings that name a Service: http://api.shop/..., api:80
-        for (pointer, text) in settings(pod, "/spec") {
+        for (setting, text) in settings(pod, "/spec") {
             for address in addresses_in(text) {
                 if let Some(target) = self.resolve(address, Some(pod.namespace())) {
-                    self.add(pod.subject(), &target, Relation::ConnectsTo, pod.cite(&pointer, text));
+                    let cited = pod.cite(&setting.pointer("/spec"), text);
+                    self.add(pod.subject(), &target, Relation::ConnectsTo, cited);
                 }
             }
         }
@@ -219,7 +230,7 @@ impl Model<'_> {
                     address.rsplit_once(':').map(|(host, _)| host).filter(|host| host.contains('.'))
                 {
                     let name = Subject::global("name", name);
-                    if self.dependencies.contains_key(&name) {
+                    if self.dependencies.get(&name).is_some() {
                         self.add(&pod, &name, Relation::ConnectsTo, cited.clone());
                     }
                 }
@@ -248,36 +259,4 @@ impl Model<'_> {
         }
         self.connections = connections;
     }
-}
-
-/// The values of environment, command and arguments of the containers in a pod's specification, with their places.
-pub(crate) fn settings<'a>(object: &'a Object, spec: &str) -> Vec<(String, &'a str)> {
-    let mut found = Vec::new();
-    for (c, container) in object.list(&format!("{spec}/containers")).iter().enumerate() {
-        for (e, variable) in container["env"].as_array().into_iter().flatten().enumerate() {
-            if let Some(text) = variable["value"].as_str() {
-                found.push((format!("{spec}/containers/{c}/env/{e}/value"), text));
-            }
-        }
-        for key in ["command", "args"] {
-            for (a, argument) in container[key].as_array().into_iter().flatten().enumerate() {
-                if let Some(text) = Value::as_str(argument) {
-                    found.push((format!("{spec}/containers/{c}/{key}/{a}"), text));
-                }
-            }
-        }
-    }
-    found
-}
-
-/// Words of a setting that are written like addresses: after `://`, or `host:port`. A bare word is no address.
-pub(crate) fn addresses_in(text: &str) -> impl Iterator<Item = &str> {
-    text.split(|c: char| c.is_whitespace() || matches!(c, ',' | ';' | '"' | '\'' | '=' | '@')).filter_map(|word| {
-        if let Some((_, rest)) = word.split_once("://") {
-            return rest.split(['/', '?', '#']).next();
-        }
-        let authority = word.split('/').next()?;
-        let (host, port) = authority.rsplit_once(':')?;
-        (port.parse::<u16>().is_ok() && !host.is_empty()).then_some(authority)
-    })
 }

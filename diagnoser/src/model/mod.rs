@@ -7,6 +7,7 @@ mod dns;
 mod endpoints;
 mod machines;
 mod records;
+mod settings;
 mod taken;
 mod workload;
 
@@ -15,18 +16,20 @@ use std::{
     collections::{BTreeMap, BTreeSet},
 };
 
-pub(crate) use build::{addresses_in, settings};
 pub use dns::{Resolver, resolver};
 pub use endpoints::Endpoint;
 pub use machines::{Machines, Meaning};
+pub(crate) use settings::{addresses_in, settings};
 pub(crate) use taken::{Taken, quantity, requests};
 pub use workload::{has_just_restarted, is_down, is_ready, is_restarting, is_running, is_steadily_ready};
 
 use crate::{
     connections::Connection,
-    evidence::{Citation, Evidence, Object},
+    evidence::{Citation, Evidence, Fact, Object},
+    lookup::Lookup,
     routing::Rule,
     subject::Subject,
+    symptoms::Lacking,
 };
 
 /// Why one subject depends on another.
@@ -65,8 +68,10 @@ pub struct Edge {
 pub struct Model<'e> {
     /// What it was built from.
     pub evidence: &'e Evidence,
-    dependencies: BTreeMap<Subject, Vec<Edge>>,
-    dependents: BTreeMap<Subject, Vec<(Subject, Relation)>>,
+    dependencies: Lookup<Subject, Vec<Edge>>,
+    dependents: Lookup<Subject, Vec<(Subject, Relation)>>,
+    /// The pods that each Service selects.
+    selected: Lookup<&'e Subject, Vec<&'e Object>>,
     addresses: address::Addresses,
     /// The machines, by their addresses.
     pub machines: Machines,
@@ -79,8 +84,8 @@ pub struct Model<'e> {
     changed: BTreeMap<&'e Subject, jiff::Timestamp>,
     /// Every rule of every Ingress.
     pub(crate) rules: Vec<Rule<'e>>,
-    taken: OnceCell<BTreeMap<Subject, Taken>>,
-    ready: OnceCell<BTreeMap<Subject, Vec<Subject>>>,
+    taken: OnceCell<Lookup<Subject, Taken>>,
+    lacking: Fact<Vec<Lacking<'e>>>,
 }
 
 impl<'e> Model<'e> {
@@ -134,23 +139,14 @@ impl<'e> Model<'e> {
     }
 
     /// The pods a Service selects and that are not being deleted or done, ready or not.
-    pub fn selected_pods(&self, service: &Object) -> Vec<&'e Object> {
-        let selector = service.map("/spec/selector");
-        let pods = self.evidence.objects.selected("pod", service.namespace(), &selector);
-        pods.into_iter().filter(|pod| workload::counts(pod)).collect()
+    pub fn selected_pods(&self, service: &Object) -> &[&'e Object] {
+        self.selected.get(service.subject()).map_or(&[], Vec::as_slice)
     }
 
     /// The ready pods behind a Service, or whatever else forwards to them.
     pub fn ready_behind(&self, service: &Subject) -> impl Iterator<Item = &'e Object> {
-        let ready = self.ready.get_or_init(|| {
-            let forwarding = self.dependencies.iter().map(|(from, edges)| {
-                let to = edges.iter().filter(|edge| edge.relation == Relation::ForwardsTo).map(|edge| &edge.to);
-                let ready = to.filter(|to| self.object(to).is_some_and(is_ready)).cloned();
-                (from.clone(), ready.collect::<Vec<_>>())
-            });
-            forwarding.filter(|(_, ready)| !ready.is_empty()).collect()
-        });
-        ready.get(service).into_iter().flatten().filter_map(|pod| self.object(pod))
+        let forwards = self.dependencies(service).iter().filter(|edge| edge.relation == Relation::ForwardsTo);
+        forwards.filter_map(|edge| self.object(&edge.to)).filter(|pod| is_ready(pod))
     }
 
     /// The node a pod runs on.
@@ -185,8 +181,16 @@ impl<'e> Model<'e> {
     pub fn workloads(&self) -> &BTreeSet<Subject> {
         self.workloads.get_or_init(|| {
             let pods = self.evidence.objects.of_kind("pod");
-            pods.map(|pod| self.workload_of(pod.subject())).collect()
+            let mut all: Vec<Subject> = pods.map(|pod| self.workload_of(pod.subject())).collect();
+            // Pods of one workload stand together.
+            all.dedup();
+            all.into_iter().collect()
         })
+    }
+
+    /// The workloads that lack pods; missed where the pods were not collected.
+    pub(crate) fn lacking(&self) -> &Fact<Vec<Lacking<'e>>> {
+        &self.lacking
     }
 
     /// When an object was last changed, where that is known.

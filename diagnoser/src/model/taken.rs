@@ -6,6 +6,7 @@ use super::{Model, Relation};
 use crate::{
     evidence::{Object, Quantity},
     json::Value,
+    lookup::Lookup,
     subject::Subject,
 };
 
@@ -24,15 +25,15 @@ impl Model<'_> {
         self.taken.get_or_init(|| self.sum_up()).get(node)
     }
 
-    fn sum_up(&self) -> BTreeMap<Subject, Taken> {
-        let mut taken: BTreeMap<Subject, Taken> = BTreeMap::new();
-        for (node, dependents) in &self.dependents {
+    fn sum_up(&self) -> Lookup<Subject, Taken> {
+        let mut taken: Lookup<Subject, Taken> = Lookup::default();
+        for (node, dependents) in self.dependents.sorted() {
             let on_it = dependents.iter().filter(|(_, relation)| *relation == Relation::RunsOn);
             for pod in on_it.filter_map(|(pod, _)| self.object(pod)) {
                 if pod.is_finished() {
                     continue;
                 }
-                let taken = taken.entry(node.clone()).or_default();
+                let taken = taken.at(node.clone());
                 taken.pods += 1;
                 for (resource, amount) in requests(pod) {
                     *taken.requests.entry(resource).or_default() += amount;

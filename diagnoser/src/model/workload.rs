@@ -9,12 +9,13 @@ use crate::{
 
 /// Whether the pod still counts for its workload: not being deleted, not finished.
 pub(super) fn counts(pod: &Object) -> bool {
-    pod.get("/metadata/deletionTimestamp").is_none() && !pod.is_finished()
+    let standing = pod.standing();
+    !standing.deleted && !standing.finished
 }
 
 /// Whether the Ready condition is true.
 pub fn is_ready(pod: &Object) -> bool {
-    pod.list("/status/conditions").iter().any(|c| c["type"] == "Ready" && c["status"] == "True")
+    pod.standing().ready
 }
 
 /// Whether the pod is ready and does not come and go. One that became ready within the last minute, and not because it had
@@ -34,9 +35,7 @@ pub fn is_steadily_ready(pod: &Object, now: Option<jiff::Timestamp>) -> bool {
 
 /// Whether every container runs; a ready pod does, even where its containers' states were not collected.
 pub fn is_running(pod: &Object) -> bool {
-    let statuses = pod.list("/status/containerStatuses");
-    is_ready(pod) && statuses.is_empty()
-        || !statuses.is_empty() && statuses.iter().all(|status| !status["state"]["running"].is_null())
+    pod.standing().running
 }
 
 /// Whether the pod should serve and does not (not ready, not finished, not being deleted).

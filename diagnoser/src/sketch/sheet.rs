@@ -178,7 +178,7 @@ impl Sheet {
                 let fields = fields(line)?;
                 let of = |object: &Value| {
                     let kind = object["kind"].as_str().unwrap_or_default();
-                    let named = Subject { kind: kind.to_ascii_lowercase(), ..place(&object["metadata"]) };
+                    let named = Subject { kind: kind.to_ascii_lowercase().into(), ..place(&object["metadata"]) };
                     named.to_string() == words[1]
                 };
                 let object = self.objects.iter_mut().rev().find(|object| of(object))?;

@@ -43,15 +43,15 @@ pub(crate) fn lacking<'e>(model: &Model<'e>) -> Fact<Vec<Lacking<'e>>> {
 
 /// Workloads whose pods are refused: fewer of them run than are wanted, whether or not anybody suffers yet.
 pub(super) fn refused(model: &Model<'_>) -> Vec<Symptom> {
-    let Fact::Seen(lacking) = lacking(model) else { return vec![] };
-    let refused = lacking.into_iter().filter_map(|lacking| Some((lacking.refusal?, lacking.workload, lacking.cited)));
-    let symptoms = refused.enumerate().map(|(index, ((_, refusal), workload, cited))| Symptom {
+    let Fact::Seen(lacking) = model.lacking() else { return vec![] };
+    let refused = lacking.iter().filter_map(|lacking| Some((lacking.refusal.as_ref()?, lacking)));
+    let symptoms = refused.enumerate().map(|(index, ((_, refusal), Lacking { workload, cited, .. }))| Symptom {
         id: format!("refused-{}", index + 1),
         subject: workload.subject().clone(),
         seen: Observation::PodDown,
         says: format!("{}, and more are refused", cited.says),
         since: None,
-        evidence: vec![cited, refusal],
+        evidence: vec![cited.clone(), refusal.clone()],
         scope: Scope::Everything,
         origin: None,
         user: false,
@@ -115,12 +115,11 @@ fn left_to_do(job: &Object) -> i64 {
 
 /// The pods that a maker, or the workload behind it, has.
 pub(crate) fn pods_of<'m, 'e>(model: &'m Model<'e>, maker: &'m Subject) -> impl Iterator<Item = &'e Object> + 'm {
-    let behind = model.object(maker).and_then(|object| object.controller());
-    let behind = behind.map(|(kind, name)| Subject::namespaced(kind, maker.namespace(), name));
-    let pods = model.pods_of(behind.as_ref().unwrap_or(maker));
-    pods.filter(|pod| is_down(pod) || is_ready(pod)).filter(move |pod| {
-        let direct =
-            pod.controller().is_some_and(|(kind, name)| kind.eq_ignore_ascii_case(&maker.kind) && name == maker.name);
-        direct || model.workload_of(pod.subject()) == *maker
-    })
+    // What stands between a workload and its pods has those that it controls itself.
+    let between = model.object(maker).is_some_and(|object| object.controller().is_some());
+    let direct =
+        between.then(|| model.evidence.objects.controlled_by(maker).filter(|object| object.subject().is("pod")));
+    let all = (!between).then(|| model.pods_of(maker));
+    let pods = direct.into_iter().flatten().chain(all.into_iter().flatten());
+    pods.filter(|pod| is_down(pod) || is_ready(pod))
 }

@@ -41,7 +41,7 @@ pub(super) fn in_vain(model: &Model<'_>) -> Vec<Symptom> {
         return vec![];
     }
     let tells = |pod: &Object| {
-        let named: Vec<&str> = settings(pod, "/spec").into_iter().flat_map(|(_, text)| addresses_in(text)).collect();
+        let named: Vec<&str> = settings(pod, "/spec").flat_map(|(_, text)| addresses_in(text)).collect();
         let hosts: Vec<&str> =
             named.iter().map(|named| named.rsplit_once(':').map_or(*named, |(host, _)| host)).collect();
         let own = |word: &str| {

@@ -186,7 +186,7 @@ fn replicate(model: &Model<'_>) -> Option<Step> {
     let tcp: Vec<_> = model.evidence.probes.iter().filter(|probe| probe.kind == ProbeKind::Tcp).collect();
     let mut failed: BTreeMap<(String, String), BTreeSet<String>> = BTreeMap::new();
     for probe in tcp.iter().filter(|probe| probe.failed()) {
-        let from = probe.from.as_ref().map_or_else(|| "the prober".to_owned(), |from| from.name.clone());
+        let from = probe.from.as_ref().map_or_else(|| "the prober".to_owned(), |from| from.name.to_string());
         failed.entry((probe.target.clone(), probe.outcome.to_string())).or_default().insert(from);
     }
     if tcp.is_empty() {

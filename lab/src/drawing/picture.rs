@@ -120,7 +120,7 @@ fn node_at(world: &World, seen: &[Seen], told: Option<&[Hop]>, node: usize) -> N
         y: 0,
         width: WIDTH,
         height: HEAD + LINE * cut.len(),
-        kind: subject.kind.clone(),
+        kind: subject.kind.to_string(),
         name: cut_to(&subject.name, FITS - 5),
         subject: subject.to_string(),
         seen: cut,

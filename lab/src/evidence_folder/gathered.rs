@@ -116,10 +116,15 @@ impl Gathered {
     /// # Errors
     /// When `objects.json` has to be read and does not parse.
     pub(super) fn finish(mut self, tree: &Tree) -> Result<Evidence, LabError> {
-        if let Some(text) =
-            self.files.get("objects.json").filter(|text| !self.objects.is_empty() || !is_plain(text)).cloned()
-        {
-            self.objects_in(tree, "objects.json", &text, None)?;
+        const OBJECTS: &str = "objects.json";
+        if let Some(text) = self.files.get(OBJECTS) {
+            match plain(text).filter(|_| self.objects.is_empty()) {
+                Some(subjects) => {
+                    let place = |(index, subject)| (OBJECTS.to_owned(), format!("/items/{index}"), subject);
+                    self.origins.objects = subjects.into_iter().enumerate().map(place).collect();
+                }
+                None => drop(self.objects_in(tree, OBJECTS, &text.clone(), None)?),
+            }
         }
         if self.nameless > 0 {
             tracing::warn!("{} objects without kind or name are passed over", self.nameless);
@@ -142,7 +147,7 @@ impl Gathered {
         let mut listed: BTreeMap<&str, usize> = self.listed.iter().map(|plural| (*plural, 0)).collect();
         let mut items = Vec::new();
         for (subject, (object, name, pointer)) in std::mem::take(&mut self.objects) {
-            if let Some(count) = plurals.get(&subject.kind).and_then(|plural| listed.get_mut(plural)) {
+            if let Some(count) = plurals.get(subject.kind.as_str()).and_then(|plural| listed.get_mut(plural)) {
                 *count += 1;
             }
             items.push(object);
@@ -164,8 +169,9 @@ impl Gathered {
     }
 }
 
-/// Whether a text is a List whose every item says its kind and name, as the diagnoser reads it, or is broken, which it says best.
-fn is_plain(text: &str) -> bool {
+/// The items of a List of which every one says its kind and name, as the diagnoser reads it; none where it is broken, which that
+/// says best.
+fn plain(text: &str) -> Option<Vec<Subject>> {
     #[derive(Deserialize)]
     struct List {
         items: Vec<Item>,
@@ -181,10 +187,18 @@ fn is_plain(text: &str) -> bool {
     struct Metadata {
         #[serde(default)]
         name: String,
+        namespace: Option<String>,
     }
+    let subject = |Item { kind, metadata: Metadata { name, namespace } }: Item| {
+        let named = !kind.is_empty() && !name.is_empty();
+        named.then(|| match namespace.filter(|namespace| !namespace.is_empty()) {
+            Some(namespace) => Subject::namespaced(&kind, &namespace, &name),
+            None => Subject::global(&kind, &name),
+        })
+    };
     match serde_json::from_str::<List>(text) {
-        Ok(list) => list.items.iter().all(|item| !item.kind.is_empty() && !item.metadata.name.is_empty()),
-        Err(error) => error.is_eof(),
+        Ok(list) => list.items.into_iter().map(subject).collect(),
+        Err(error) => error.is_eof().then(Vec::new),
     }
 }
 

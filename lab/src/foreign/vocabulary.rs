@@ -83,7 +83,7 @@ impl Vocabulary {
         let kind = kind.to_ascii_lowercase();
         let in_namespace = parts.next().is_none_or(|namespace| namespace == ours.namespace());
         let kinds = self.kinds.get(&kind);
-        if !in_namespace || !kinds.map_or(kind == ours.kind, |kinds| kinds.contains(&ours.kind)) {
+        if !in_namespace || !kinds.map_or(kind == ours.kind, |kinds| kinds.contains(ours.kind.as_str())) {
             return false;
         }
         let after = ours.name.strip_prefix(name).is_some_and(|rest| rest.starts_with('-'));

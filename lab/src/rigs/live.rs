@@ -91,8 +91,11 @@ fn merge(into: &mut Value, patch: Value) {
 impl Live {
     /// The namespaces of the world, sorted.
     pub fn namespaces(&self) -> Vec<String> {
-        let names =
-            self.objects.iter().filter(|(subject, _)| subject.is("namespace")).map(|(subject, _)| subject.name.clone());
+        let names = self
+            .objects
+            .iter()
+            .filter(|(subject, _)| subject.is("namespace"))
+            .map(|(subject, _)| subject.name.to_string());
         let mut names: Vec<String> = names.collect();
         names.sort();
         names

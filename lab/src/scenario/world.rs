@@ -155,8 +155,10 @@ impl World {
                 .or(image.map(|image| format!("the machine `{name}` is of the image `{image}`, which there is not")))
         });
         of_machine.or_else(|| {
-            let place =
-                self.places.values().find(|place| place.is("host") && !self.machines.contains_key(&place.name))?;
+            let place = self
+                .places
+                .values()
+                .find(|place| place.is("host") && !self.machines.contains_key(place.name.as_str()))?;
             Some(format!("there is no machine of the place {place}"))
         })
     }

@@ -53,8 +53,8 @@ impl Renaming {
 
     /// An object under its other name.
     pub fn subject(&self, subject: &Subject) -> Subject {
-        let namespace = subject.namespace.as_deref().map(|namespace| self.text(namespace));
-        Subject { kind: subject.kind.clone(), namespace, name: self.text(&subject.name) }
+        let namespace = subject.namespace.as_deref().map(|namespace| self.text(namespace).into());
+        Subject { kind: subject.kind.clone(), namespace, name: self.text(&subject.name).into() }
     }
 
     /// What a user sees, under the other names.
