@@ -180,7 +180,7 @@ pub(crate) fn measured<'e>(model: &Model<'e>) -> Vec<Measured<'e>> {
             continue;
         }
         let (workload, service) = stands_for(model, name).unwrap_or_else(|| (Subject::global("name", name), None));
-        let nodes = model.pods_of(&workload).filter_map(|pod| pod.text("/spec/nodeName")).collect();
+        let nodes = model.pods_of(&workload).filter_map(|pod| pod.node()).collect();
         let (rise, slow) = (median.rise(TIMES, LEAST), tail.rise(TIMES, LEAST));
         let usual = |series: &crate::evidence::Series, until: usize| {
             let before = series.within(0..until).into_iter().filter(|value| *value > 0.0).collect();

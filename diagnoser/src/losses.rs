@@ -46,7 +46,7 @@ pub(crate) struct Again<'e> {
 pub(crate) fn queue_of_pods(model: &Model<'_>, workload: &Subject) -> Option<Queue> {
     let pods = model.pods_of(workload).filter_map(|pod| {
         let fact = format!("tc-{}_{}", pod.namespace(), pod.name());
-        queue(model, pod.text("/spec/nodeName")?, &fact, |_| true)
+        queue(model, pod.node()?, &fact, |_| true)
     });
     pods.min_by_key(rank)
 }
@@ -105,7 +105,7 @@ pub(crate) fn again_of_workloads<'e>(model: &Model<'e>, all: &[Measured<'e>]) ->
         let series = again(model, all, measured.name);
         let pods = || {
             model.pods_of(&measured.workload).find_map(|pod| {
-                let node = pod.text("/spec/nodeName").unwrap_or_default();
+                let node = pod.node().unwrap_or_default();
                 let counted = counted(model, node, &format!("nstat-{}_{}", pod.namespace(), pod.name()));
                 again(model, all, pod.name()).or(counted.map(|(rate, cited)| Again {
                     name: measured.name,
@@ -131,7 +131,7 @@ pub(crate) fn is_counted_of_workload(model: &Model<'_>, measured: &Measured<'_>)
     series(measured.name)
         || model.pods_of(&measured.workload).any(|pod| {
             let fact = format!("nstat-{}_{}", pod.namespace(), pod.name());
-            let node = pod.text("/spec/nodeName").unwrap_or_default();
+            let node = pod.node().unwrap_or_default();
             series(pod.name()) || model.evidence.hosts.text(node, &fact).seen().is_some()
         })
 }

@@ -109,7 +109,7 @@ impl<'a> Peer<'a> {
         Self {
             pod: (!in_host_network(pod)).then_some(pod),
             address: pod.text("/status/podIP").and_then(|ip| ip.parse().ok()),
-            node: pod.text("/spec/nodeName"),
+            node: pod.node(),
         }
     }
 

@@ -43,7 +43,7 @@ impl<'m, 'e> Candidates<'m, 'e> {
 
     /// The node that a pod runs on.
     pub(super) fn of(&self, pod: &Object) -> Option<&Candidate<'m, 'e>> {
-        Some(&self.all[*self.by_name.get(pod.text("/spec/nodeName")?)?])
+        Some(&self.all[*self.by_name.get(pod.node()?)?])
     }
 }
 

@@ -38,7 +38,7 @@ pub(super) fn waiting<'e>(model: &Model<'e>) -> Vec<Waiting<'e>> {
     let unbound = objects.of_kind("persistentvolumeclaim").filter(|claim| claim.text("/status/phase") != Some("Bound"));
     let waiting = unbound.filter_map(|claim| {
         let pods = objects.in_namespace("pod", claim.namespace());
-        let pods = pods.filter(|pod| is_down(pod) && pod.text("/spec/nodeName").is_none()).filter_map(|pod| {
+        let pods = pods.filter(|pod| is_down(pod) && pod.node().is_none()).filter_map(|pod| {
             let mut volumes = pod.list("/spec/volumes").iter();
             Some((pod, volumes.position(|v| v["persistentVolumeClaim"]["claimName"] == claim.name())?))
         });

@@ -157,7 +157,7 @@ fn domain(model: &Model<'_>) -> Option<(String, Citation)> {
     let written = || {
         let pods = model.evidence.objects.of_kind("pod").filter(|pod| resolver(pod) == Resolver::Cluster);
         pods.into_iter().find_map(|pod| {
-            let (host, fact) = (pod.text("/spec/nodeName")?, format!("resolv-{}_{}", pod.namespace(), pod.name()));
+            let (host, fact) = (pod.node()?, format!("resolv-{}_{}", pod.namespace(), pod.name()));
             let text = model.evidence.hosts.text(host, &fact).seen()?;
             let words = text.lines().find_map(|line| line.strip_prefix("search "))?.split_whitespace();
             let domain = words.into_iter().find_map(|word| word.strip_prefix("svc."))?.to_owned();
@@ -185,7 +185,7 @@ fn lack_domain(model: &Model<'_>) -> Vec<Lack> {
         .into_iter()
         .find(|pod| is_ready(pod) && pod.namespace() != "kube-system" && resolver(pod) == Resolver::Cluster);
     let lack = asking.and_then(|pod| {
-        Some(Lack::pod_fact(pod.subject(), pod.text("/spec/nodeName")?, "resolv", "cat /etc/resolv.conf", why.clone()))
+        Some(Lack::pod_fact(pod.subject(), pod.node()?, "resolv", "cat /etc/resolv.conf", why.clone()))
     });
     vec![lack.unwrap_or_else(|| Lack::objects("configmaps", Some("kube-system"), why))]
 }

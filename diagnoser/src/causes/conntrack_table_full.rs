@@ -49,8 +49,9 @@ impl Cause for ConntrackTableFull {
 
     fn examine(&self, case: &Case<'_, '_>) -> Vec<Finding> {
         let evidence = case.model.evidence;
-        let nodes = evidence.objects.of_kind("node").map(|node| node.name());
-        let mut hosts: Vec<&str> = nodes.chain(evidence.hosts.names()).collect();
+        // Where nobody suffers only what holds is worth a word.
+        let nodes = evidence.objects.of_kind("node").filter(|node| case.in_scope(node.subject()));
+        let mut hosts: Vec<&str> = nodes.map(|node| node.name()).chain(evidence.hosts.names()).collect();
         hosts.sort_unstable();
         hosts.dedup();
         hosts

@@ -70,7 +70,7 @@ fn instances(model: &Model<'_>, name: &str) -> Vec<Instance> {
     }
     for pod in model.evidence.objects.in_namespace("pod", NAMESPACE) {
         let own = pod.labels().get("component") == Some(&name);
-        let Some(node) = pod.text("/spec/nodeName").filter(|_| own) else { continue };
+        let Some(node) = pod.node().filter(|_| own) else { continue };
         let runs = is_ready(pod);
         let cited =
             pod.cite("/status/conditions", format!("{} is {}ready", pod.name(), if runs { "" } else { "not " }));

@@ -136,10 +136,7 @@ fn examine(model: &Model<'_>, symptom: &Symptom, cron: &Object) -> Option<Findin
 
 /// The runs on record, oldest first. A Job is its CronJob's by its owner.
 fn runs<'e>(model: &Model<'e>, cron: &Object) -> Vec<Run<'e>> {
-    let jobs = model.evidence.objects.of_kind("job").filter(|job| {
-        job.namespace() == cron.namespace()
-            && job.controller().is_some_and(|(kind, name)| kind == "CronJob" && name == cron.name())
-    });
+    let jobs = model.evidence.objects.of_kind("job").filter(|job| job.controller() == Some(cron.subject()));
     let end = model.now;
     let mut runs: Vec<Run<'e>> = jobs
         .filter_map(|job| {
@@ -165,13 +162,13 @@ fn calls(model: &Model<'_>, cron: &Object, runs: &[Run<'_>], effects: &[(Subject
                 .any(|edge| edge.relation == Relation::ForwardsTo && pods.contains(&edge.to))
     };
     let of_jobs = model.evidence.objects.in_namespace("pod", cron.namespace()).filter(|pod| {
-        pod.controller().is_some_and(|(kind, name)| kind == "Job" && runs.iter().any(|run| run.job.name() == name))
+        pod.controller().is_some_and(|controller| runs.iter().any(|run| run.job.subject() == controller))
     });
     let seen = of_jobs
         .flat_map(|pod| model.dependencies(pod.subject()))
         .find(|edge| edge.relation == Relation::ConnectsTo && meets(&edge.to));
     if let Some(edge) = seen {
-        return Some(edge.evidence.clone());
+        return edge.evidence.as_deref().cloned();
     }
     let spec = "/spec/jobTemplate/spec/template/spec";
     crate::model::settings(cron, spec).find_map(|(setting, text)| {

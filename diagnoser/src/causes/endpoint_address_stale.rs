@@ -123,7 +123,7 @@ fn nobodys(model: &Model<'_>, address: IpAddr) -> Result<Option<Citation>, Box<L
         if to(&address.to_string()) {
             return Ok(None);
         }
-        let pods = evidence.objects.of_kind("pod").filter(|pod| pod.text("/spec/nodeName") == Some(node.name()));
+        let pods = evidence.objects.of_kind("pod").filter(|pod| pod.node() == Some(node.name()));
         if pods.filter_map(|pod| pod.text("/status/podIP")).any(to) {
             let says = format!("routes to the pods of {}, none to {address}", node.subject());
             return Ok(Some(Citation::new(file, "", says)));

@@ -9,10 +9,14 @@ use crate::json::Value;
 
 use crate::{
     evidence::{Citation, Object, Outcome, ProbeKind, Target},
+    lookup::Lookup,
     model::{Model, Relation},
     policy::{Port, Protocol, named_port},
     subject::Subject,
 };
+
+/// The pods that any policy governs.
+type Governed<'g> = BTreeSet<&'g Subject>;
 
 /// A connection that somebody makes: from a pod, to a pod, on a port of that pod.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -87,7 +91,7 @@ pub(super) struct Flows<'m> {
 
 impl<'m> Flows<'m> {
     /// Those from and to the pods that policies govern, with all that go where these go: the rest is nothing that a policy decides.
-    pub(super) fn of(model: &'m Model<'_>, governed: &BTreeSet<&Subject>) -> Self {
+    pub(super) fn of(model: &'m Model<'_>, governed: &Governed<'_>) -> Self {
         let (connections, lookups) = (connections(model, governed), lookups(model, governed));
         Self { connections: Seen::new(connections), lookups: Seen::new(lookups), tried: tried(model) }
     }
@@ -106,15 +110,25 @@ impl<'m> Flows<'m> {
 }
 
 /// Who connects to which Service or pod, and the probes made from pods to what is in use.
-fn connections<'m>(model: &'m Model<'_>, governed: &BTreeSet<&Subject>) -> Found<'m> {
-    let mut ends = Ends { model, governed, reached: BTreeSet::new(), behind: BTreeMap::new(), flows: Found::new() };
+fn connections<'m>(model: &'m Model<'_>, governed: &Governed<'_>) -> Found<'m> {
+    let of_governed = governed.iter().flat_map(|pod| services(model, pod)).map(|service| (service.subject(), ()));
+    let mut ends = Ends {
+        model,
+        governed,
+        of_governed: of_governed.collect(),
+        reached: Lookup::default(),
+        behind: BTreeMap::new(),
+        flows: Found::new(),
+    };
     let connecting =
         |pod: &'m Subject| model.dependencies(pod).iter().filter(|edge| edge.relation == Relation::ConnectsTo);
     let reached = governed.iter().filter_map(|pod| Some(model.object(pod)?.subject())).flat_map(connecting);
-    ends.reached = reached.flat_map(|edge| services(model, &edge.to)).map(Object::subject).collect();
+    ends.reached = reached.flat_map(|edge| services(model, &edge.to)).map(|service| (service.subject(), ())).collect();
     for pod in model.evidence.objects.of_kind("pod") {
         for edge in connecting(pod.subject()) {
-            ends.add(pod.subject(), &edge.to, Cow::Borrowed(&edge.evidence));
+            if let Some(seen) = edge.evidence.as_deref() {
+                ends.add(pod.subject(), &edge.to, Cow::Borrowed(seen));
+            }
         }
     }
     for (index, probe) in model.evidence.probes.iter().enumerate().filter(|(_, probe)| probe.kind != ProbeKind::Dns) {
@@ -141,9 +155,11 @@ fn services<'e>(model: &Model<'e>, end: &Subject) -> Vec<&'e Object> {
 /// The pods and ports behind Services; those of one are asked for by all who connect to it.
 struct Ends<'m, 'e, 'g> {
     model: &'m Model<'e>,
-    governed: &'g BTreeSet<&'g Subject>,
+    governed: &'g Governed<'g>,
+    /// The Services that forward to governed pods.
+    of_governed: Lookup<&'e Subject, ()>,
     /// The Services that governed pods connect to.
-    reached: BTreeSet<&'e Subject>,
+    reached: Lookup<&'e Subject, ()>,
     behind: BTreeMap<&'e Subject, Vec<(&'e Object, Port)>>,
     flows: Found<'m>,
 }
@@ -152,7 +168,10 @@ impl<'m> Ends<'m, '_, '_> {
     fn add(&mut self, from: &'m Subject, to: &Subject, seen: Cow<'m, Citation>) {
         let model = self.model;
         for service in services(model, to) {
-            let all = self.governed.contains(from) || self.reached.contains(service.subject());
+            let all = self.reached.get(&service.subject()).is_some() || self.governed.contains(from);
+            if !all && self.of_governed.get(&service.subject()).is_none() {
+                continue;
+            }
             // A client that reaches the Service reaches any of its pods.
             for (to, port) in self.behind.entry(service.subject()).or_insert_with(|| behind(model, service)) {
                 if all || self.governed.contains(to.subject()) {
@@ -164,7 +183,7 @@ impl<'m> Ends<'m, '_, '_> {
     }
 }
 
-fn lookups<'m>(model: &'m Model<'_>, governed: &BTreeSet<&Subject>) -> Found<'m> {
+fn lookups<'m>(model: &'m Model<'_>, governed: &Governed<'_>) -> Found<'m> {
     let mut flows = Found::new();
     let Some(dns) = model.dns() else { return flows };
     let servers = behind(model, dns);
@@ -174,7 +193,8 @@ fn lookups<'m>(model: &'m Model<'_>, governed: &BTreeSet<&Subject>) -> Found<'m>
         for edge in model.dependencies(pod).iter().filter(|edge| edge.relation == Relation::ResolvesBy) {
             // Large answers come over TCP; without UDP no look-up gets anywhere.
             for &(to, port) in servers.iter().filter(|(_, port)| port.protocol == Protocol::Udp) {
-                flows.insert(Flow { from: pod, to: to.subject(), port }, Cow::Borrowed(&edge.evidence));
+                let seen = edge.evidence.as_deref().map(Cow::Borrowed);
+                flows.extend(seen.map(|seen| (Flow { from: pod, to: to.subject(), port }, seen)));
             }
         }
     }

@@ -54,7 +54,7 @@ impl Cause for KubeProxyDown {
     fn examine(&self, case: &Case<'_, '_>) -> Vec<Finding> {
         let mut found: BTreeMap<Subject, Looked> = BTreeMap::new();
         let pods = case.model.evidence.objects.of_kind("pod");
-        let nodes: BTreeSet<&str> = pods.filter_map(|pod| pod.text("/spec/nodeName")).collect();
+        let nodes: BTreeSet<&str> = pods.filter_map(|pod| pod.node()).collect();
         let mut doubtful: BTreeMap<&str, Runs> = BTreeMap::new();
         for node in nodes {
             match runs(case.model, node) {

@@ -49,7 +49,7 @@ impl Cause for KubeSchedulerDown {
 fn unheard(model: &Model<'_>, pod: &Object) -> bool {
     let spoken =
         |reason: &str| matches!(reason, "FailedScheduling" | "Scheduled" | "NotTriggerScaleUp" | "TriggeredScaleUp");
-    pod.text("/spec/nodeName").is_none()
+    pod.node().is_none()
         && pod.text("/status/phase") == Some("Pending")
         && pod.list("/spec/schedulingGates").is_empty()
         && pod.text("/spec/schedulerName").is_none_or(|name| name == "default-scheduler")

@@ -267,7 +267,7 @@ impl<'e> KubeletProbe<'e> {
         }
         let Some(port) = self.port() else { return Door::Open("it asks no port".to_owned(), vec![self.cite()]) };
         let declares = self.declared().contains(&port);
-        let node = self.pod.text("/spec/nodeName").unwrap_or_default();
+        let node = self.pod.node().unwrap_or_default();
         let fact = service_port_mismatch::socket_fact(self.pod);
         let file = Hosts::file(node, &fact);
         let sockets = model.evidence.hosts.listeners(node, &fact);

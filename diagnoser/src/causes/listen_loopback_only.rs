@@ -101,7 +101,7 @@ fn targets(service: &Object, pod: &Object) -> Vec<u16> {
 }
 
 fn examine(case: &Case<'_, '_>, pod: &Object, target: u16) -> Option<Finding> {
-    let (model, node) = (case.model, pod.text("/spec/nodeName")?);
+    let (model, node) = (case.model, pod.node()?);
     if !case.in_scope(pod.subject()) && !service_port_mismatch::has_sockets(model, pod) {
         return None;
     }

@@ -74,7 +74,7 @@ fn not_killed(model: &Model<'_>, pod: &Object, end: &Ended<'_>) -> State {
 /// The kernel's own record that it killed a process of this pod at its limit, where the runtime did not say so (it says so
 /// of a container's first process only). The record names the control group, which carries the pod's uid.
 fn killed_by_kernel(model: &Model<'_>, pod: &Object) -> Result<Option<Citation>, Lack> {
-    let (Some(uid), Some(node)) = (pod.text("/metadata/uid"), pod.text("/spec/nodeName")) else { return Ok(None) };
+    let (Some(uid), Some(node)) = (pod.text("/metadata/uid"), pod.node()) else { return Ok(None) };
     if containers::killed_by_kubelet(model, pod).is_some() {
         return Ok(None);
     }

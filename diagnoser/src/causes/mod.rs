@@ -203,13 +203,14 @@ mod ways;
 pub use reference::{Reference, reference, references};
 pub(crate) use together::together;
 
-use std::{cell::OnceCell, collections::BTreeSet};
+use std::cell::OnceCell;
 
 use crate::routing;
 use crate::{
     connections::Connection,
     diagnosis::Fix,
     evidence::Citation,
+    lookup::Lookup,
     model::Model,
     narrowing::Narrowed,
     propagation::Mode,
@@ -400,7 +401,7 @@ pub struct Case<'m, 'e> {
     pub symptoms: &'m [Symptom],
     /// Of each symptom, which requests fail so and which do not; `None` for those not seen in requests.
     pub narrowed: &'m [Option<Narrowed>],
-    scope: OnceCell<BTreeSet<Subject>>,
+    scope: OnceCell<Lookup<Subject, ()>>,
     placements: OnceCell<scheduling::Placements<'e>>,
     judgement: OnceCell<policies::Judgement<'m, 'e>>,
     asked_ports: OnceCell<Vec<asked_ports::Asked<'e>>>,
@@ -433,7 +434,7 @@ impl<'m, 'e> Case<'m, 'e> {
 
     /// Whether the fault behind any symptom can sit in this subject.
     pub fn in_scope(&self, subject: &Subject) -> bool {
-        self.scope.get_or_init(|| self.scope()).contains(subject)
+        self.scope.get_or_init(|| self.scope()).get(subject).is_some()
     }
 }
 
@@ -454,7 +455,7 @@ impl<'m, 'e> Case<'m, 'e> {
     }
 
     /// The scopes of all symptoms as one.
-    fn scope(&self) -> BTreeSet<Subject> {
+    fn scope(&self) -> Lookup<Subject, ()> {
         let suffering = self.symptoms.iter().filter(|symptom| matches!(symptom.scope, Scope::Everything));
         let mut all = self.model.closure(suffering.map(|symptom| symptom.subject.clone()), |_, _| true);
         for symptom in self.symptoms {
@@ -462,7 +463,7 @@ impl<'m, 'e> Case<'m, 'e> {
                 all.extend(subjects.iter().cloned());
             }
         }
-        all
+        all.into_iter().map(|subject| (subject, ())).collect()
     }
 }
 

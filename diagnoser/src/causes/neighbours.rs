@@ -97,7 +97,7 @@ fn meant<'e>(model: &Model<'e>, pod: &Object, rule: &'e Value) -> impl Iterator<
         true => selected_pods(objects, pod.namespace(), &rule["labelSelector"]).collect(),
         false => objects.of_kind("pod").collect(),
     };
-    let others = others.into_iter().filter(|other| other.text("/spec/nodeName").is_some() && !other.is_finished());
+    let others = others.into_iter().filter(|other| other.node().is_some() && !other.is_finished());
     others.filter(move |other| means(model, pod, rule, other))
 }
 
@@ -156,7 +156,7 @@ fn look(case: &Case<'_, '_>, pod: &Object, kind: &str, stage: Stage) -> Option<L
     let mut evidence = vec![pod.cite(&format!("/spec/affinity/{kind}/{REQUIRED}/{place}"), says)];
     evidence.extend(against.iter().take(3).filter_map(|against| match against {
         Against::Apart(_, other) => {
-            let at = other.text("/spec/nodeName").unwrap_or_default();
+            let at = other.node().unwrap_or_default();
             Some(other.cite("/metadata/labels", format!("{} runs on {at}", other.subject())))
         }
         Against::Beside(_) => None,

@@ -59,8 +59,7 @@ impl Cause for NodeFirewallDrop {
             let callers: Vec<&Object> = callers.iter().filter_map(|pod| model.object(pod)).collect();
             for (pod, port) in ways::backends(model, service) {
                 for caller in &callers {
-                    let on: BTreeSet<&str> =
-                        [pod, *caller].iter().filter_map(|pod| pod.text("/spec/nodeName")).collect();
+                    let on: BTreeSet<&str> = [pod, *caller].iter().filter_map(|pod| pod.node()).collect();
                     on.into_iter().for_each(|node| nodes.entry(node).or_default().push((caller, pod, port)));
                 }
             }

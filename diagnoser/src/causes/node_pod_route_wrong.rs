@@ -20,7 +20,7 @@
 //! ip-route(8), "Route types" and longest prefix match; kubernetes.io, Cluster Networking (pods on a node can communicate
 //! with all pods on all nodes without NAT).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ipnet::IpNet;
 
@@ -110,17 +110,15 @@ type Flows<'e> = BTreeMap<Subject, &'e Object>;
 /// The flows of every node that has any.
 fn flows<'e>(case: &Case<'_, 'e>) -> BTreeMap<&'e str, Flows<'e>> {
     let model = case.model;
+    let read = model.evidence.hosts.names().next().is_some();
+    // Where nobody suffers only what holds is worth a word.
+    let concerned = |pod: &&Object| in_pod_network(pod) && (read || case.in_scope(pod.subject()));
     let mut flows: BTreeMap<&str, Flows<'e>> = BTreeMap::new();
-    for caller in model.evidence.objects.of_kind("pod").filter(|pod| in_pod_network(pod)) {
-        for called in called(model, caller.subject()) {
-            // Where nobody suffers only what holds is worth a word.
-            let concerns = |node: &str| case.in_scope(called.subject()) || model.evidence.hosts.has(node);
-            let (from, to) = (caller.text("/spec/nodeName"), called.text("/spec/nodeName"));
-            if from == to || !in_pod_network(called) {
-                continue;
-            }
-            for (node, far) in [(from, called), (to, caller)] {
-                if let Some(node) = node.filter(|node| concerns(node)) {
+    for called in model.evidence.objects.of_kind("pod").filter(concerned) {
+        for caller in callers(model, called.subject()).filter(|pod| in_pod_network(pod)) {
+            let nodes = [(caller.node(), called), (called.node(), caller)];
+            for (node, far) in nodes.into_iter().filter(|_| caller.node() != called.node()) {
+                if let Some(node) = node {
                     flows.entry(node).or_default().insert(called.subject().clone(), far);
                 }
             }
@@ -133,12 +131,16 @@ fn in_pod_network(pod: &Object) -> bool {
     is_running(pod) && pod.get("/spec/hostNetwork").is_none_or(|value| value == false)
 }
 
-/// The pods that a pod connects to, directly or through a Service.
-fn called<'m, 'e>(model: &'m Model<'e>, caller: &Subject) -> impl Iterator<Item = &'e Object> + use<'m, 'e> {
-    let edges = model.dependencies(caller).iter().filter(|edge| edge.relation == Relation::ConnectsTo);
-    let behind = |to: &Subject| model.dependencies(to).iter().filter(|edge| edge.relation == Relation::ForwardsTo);
-    let all = edges.flat_map(move |edge| std::iter::once(&edge.to).chain(behind(&edge.to).map(|edge| &edge.to)));
-    all.filter(|subject| subject.is("pod")).filter_map(|pod| model.object(pod))
+/// The pods that connect to a pod, directly or through a Service, sorted.
+fn callers<'e>(model: &Model<'e>, called: &Subject) -> impl Iterator<Item = &'e Object> {
+    let by = |subject: &Subject, wanted: Relation| {
+        let dependents = model.dependents(subject).iter().filter(move |(_, relation)| *relation == wanted);
+        dependents.map(|(dependent, _)| dependent)
+    };
+    let services = by(called, Relation::ForwardsTo);
+    let through = services.flat_map(|service| by(service, Relation::ConnectsTo));
+    let pods: BTreeSet<&Subject> = by(called, Relation::ConnectsTo).chain(through).filter(|by| by.is("pod")).collect();
+    pods.into_iter().filter_map(|pod| model.object(pod)).collect::<Vec<_>>().into_iter()
 }
 
 /// The route by which this node would reach a pod elsewhere, where it does not lead to the pod's node.
@@ -150,7 +152,7 @@ fn wrong_route<'r>(model: &Model<'_>, routes: &'r [Route], pod: &Object) -> Opti
     }
     // Through another node than the pod's. Gateways that are no node's address belong to overlays and routers.
     let gateway = model.resolve(best.via.as_deref()?, None).filter(|subject| subject.is("node"))?;
-    (!best.is_default() && Some(gateway.name.as_str()) != pod.text("/spec/nodeName")).then_some(best)
+    (!best.is_default() && Some(gateway.name.as_str()) != pod.node()).then_some(best)
 }
 
 /// A line of `ip route`.

@@ -64,7 +64,7 @@ fn examine(case: &Case<'_, '_>, node: &Object, evicted: &[&Object]) -> Option<Fi
         Some((at, *taint))
     });
     let Some((at, taint)) = pressure else { return relieved(model, node, evicted) };
-    let from_here = |pod: &&Object| pod.text("/spec/nodeName") == Some(node.name());
+    let from_here = |pod: &&Object| pod.node() == Some(node.name());
     let kept_out = |pod: &Object| {
         let Some(Ok(placement)) = case.placements().of(pod) else { return false };
         let mut here = placement.fits.iter().filter(|fit| fit.node.subject() == node.subject());
@@ -93,7 +93,7 @@ fn examine(case: &Case<'_, '_>, node: &Object, evicted: &[&Object]) -> Option<Fi
 fn relieved(model: &Model<'_>, node: &Object, evicted: &[&Object]) -> Option<Finding> {
     let low = |pod: &&Object| {
         let message = pod.text("/status/message").unwrap_or_default();
-        pod.text("/spec/nodeName") == Some(node.name()) && message.starts_with("The node was low on resource")
+        pod.node() == Some(node.name()) && message.starts_with("The node was low on resource")
     };
     let lives = |pod: &Object| is_down(pod) || is_ready(pod);
     let replaced = |pod: &Object| model.pods_of(&model.workload_of(pod.subject())).any(lives);

@@ -100,7 +100,7 @@ impl<'e> Wishes<'e> {
             let domain = |candidate: &&Candidate<'_, 'e>| candidate.labels.get(key).copied();
             let mut counts: BTreeMap<&str, i64> = nodes.values().filter_map(domain).map(|domain| (domain, 0)).collect();
             for other in selected_pods(&model.evidence.objects, pod.namespace(), selector) {
-                let node = other.text("/spec/nodeName").and_then(|node| nodes.get(node));
+                let node = other.node().and_then(|node| nodes.get(node));
                 if let Some(count) = node.and_then(domain).and_then(|domain| counts.get_mut(domain)) {
                     *count += 1;
                 }

@@ -132,7 +132,7 @@ fn undecided(model: &Model<'_>, late: &Measured<'_>, why: &str) -> State {
 
 pub(super) fn lacks(model: &Model<'_>, measured: &Measured<'_>) -> Vec<Lack> {
     let lack = model.pods_of(&measured.workload).next().map(|pod| {
-        let node = pod.text("/spec/nodeName").unwrap_or_default();
+        let node = pod.node().unwrap_or_default();
         let why = "several could be the one from whom the others' lateness comes".to_owned();
         Lack { request: None, ..Lack::pod_fact(pod.subject(), node, "tc", "tc -s qdisc", why) }
     });

@@ -147,7 +147,7 @@ fn fix(model: &Model<'_>, workload: &Subject) -> Fix {
 /// What would say that packets are lost: its queues, and what it sends again.
 fn lacks(model: &Model<'_>, measured: &Measured<'_>) -> Vec<Lack> {
     let counters = model.pods_of(&measured.workload).next().map(|pod| {
-        let node = pod.text("/spec/nodeName").unwrap_or_default();
+        let node = pod.node().unwrap_or_default();
         let why = "not collected, and more is sent again for as long as packets are lost".to_owned();
         let command = "nstat -as TcpOutSegs TcpRetransSegs";
         Lack { request: None, ..Lack::pod_fact(pod.subject(), node, "nstat", command, why) }

@@ -94,7 +94,7 @@ pub(super) fn may_have_lost_its_place(model: &Model<'_>, pod: &Object) -> bool {
     let least = pod.number("/spec/priority").unwrap_or_default();
     let above = |other: &Object| other.number("/spec/priority").is_some_and(|p| p > least && p < SYSTEM);
     let untold = matches!(model.evidence.listed("event", "events"), Fact::Missed(_));
-    untold && model.evidence.objects.of_kind("pod").any(|other| other.text("/spec/nodeName").is_some() && above(other))
+    untold && model.evidence.objects.of_kind("pod").any(|other| other.node().is_some() && above(other))
 }
 
 /// Who took the place: `Preempted by pod UID on node N`, before 1.27 `Preempted by NS/NAME on node N`. Where it is not said, or the
@@ -104,7 +104,7 @@ fn taker<'e>(model: &Model<'e>, victim: &Object, message: &str) -> Option<&'e Ob
     let (who, node) = rest.split_once(" on node ")?;
     let who = who.trim_start_matches("pod ");
     let node = node.trim_end_matches('.');
-    let pods = || model.evidence.objects.of_kind("pod").filter(|pod| pod.text("/spec/nodeName") == Some(node));
+    let pods = || model.evidence.objects.of_kind("pod").filter(|pod| pod.node() == Some(node));
     let named =
         |pod: &&Object| pod.text("/metadata/uid") == Some(who) || who == format!("{}/{}", pod.namespace(), pod.name());
     if let Some(named) = pods().find(named) {

@@ -149,7 +149,7 @@ fn one(model: &Model<'_>, workload: &Subject, asked: &[(&Object, &Object)]) -> S
     let mut evidence = Vec::new();
     let mut lacks: Vec<Lack> = Vec::new();
     for (service, pod) in asked {
-        let node = pod.text("/spec/nodeName").unwrap_or_default();
+        let node = pod.node().unwrap_or_default();
         let fact = service_port_mismatch::socket_fact(pod);
         let file = Hosts::file(node, &fact);
         match model.evidence.hosts.listeners(node, &fact) {

@@ -35,9 +35,7 @@ pub(super) fn previous<'e>(model: &Model<'e>, workload: &Subject) -> Option<Earl
     };
     let current = normal(workload.get("/spec/template")?);
     let kept = model.evidence.objects.in_namespace(kind, subject.namespace());
-    let own = kept.filter(|kept| {
-        kept.controller().is_some_and(|(kind, name)| kind.eq_ignore_ascii_case(&subject.kind) && name == subject.name)
-    });
+    let own = kept.filter(|kept| kept.controller() == Some(subject));
     let others = own
         .filter_map(|kept| Some((kept, normal(kept.get(pointer)?))))
         .filter(|(_, template)| !differences(template, &current).is_empty());

@@ -71,7 +71,10 @@ fn examine(model: &Model<'_>, workload: &Object) -> State {
             wanted != Some(0)
         });
     if let Some(other) = other {
-        return State::excluded(format!("its Service forwards to {} as well", other.to), vec![other.evidence.clone()]);
+        return State::excluded(
+            format!("its Service forwards to {} as well", other.to),
+            other.evidence.as_deref().cloned().into_iter().collect(),
+        );
     }
     let mut evidence = vec![
         workload.cite("/spec/replicas", "0"),

@@ -38,7 +38,7 @@ impl Cause for SchedulerNameUnknown {
         let model = case.model;
         let look = |pod: &Object| {
             let name = pod.text("/spec/schedulerName").filter(|name| *name != "default-scheduler")?;
-            let waits = pod.text("/spec/nodeName").is_none() && pod.list("/spec/schedulingGates").is_empty();
+            let waits = pod.node().is_none() && pod.list("/spec/schedulingGates").is_empty();
             waits.then_some(())?;
             let told = stuck::events_of(model.evidence, pod.subject());
             let spoken = told.iter().find(|(event, _)| event.text("/reason") == Some("FailedScheduling"));

@@ -145,7 +145,7 @@ impl<'e> Placements<'e> {
 }
 
 fn waits(pod: &Object) -> bool {
-    let free = pod.text("/spec/nodeName").is_none() && pod.list("/spec/schedulingGates").is_empty();
+    let free = pod.node().is_none() && pod.list("/spec/schedulingGates").is_empty();
     free && pod.text("/status/phase").is_none_or(|phase| phase == "Pending")
 }
 

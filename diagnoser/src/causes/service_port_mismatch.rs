@@ -175,7 +175,7 @@ fn numeric(model: &Model<'_>, service: &Object, index: usize, target: u16, pods:
 }
 
 fn pod_ports<'e>(model: &Model<'e>, pod: &'e Object) -> PodPorts<'e> {
-    let node = pod.text("/spec/nodeName").unwrap_or_default();
+    let node = pod.node().unwrap_or_default();
     let fact = socket_fact(pod);
     let mut declared = BTreeSet::new();
     let mut checked = None;
@@ -204,7 +204,7 @@ fn pod_ports<'e>(model: &Model<'e>, pod: &'e Object) -> PodPorts<'e> {
 /// Whether a pod's sockets were collected.
 pub(super) fn has_sockets(model: &Model<'_>, pod: &Object) -> bool {
     let hosts = &model.evidence.hosts;
-    let node = pod.text("/spec/nodeName").unwrap_or_default();
+    let node = pod.node().unwrap_or_default();
     hosts.has(node) && hosts.text(node, &socket_fact(pod)).seen().is_some()
 }
 
@@ -222,7 +222,7 @@ fn lacking_sockets(model: &Model<'_>, ports: &PodPorts<'_>) -> Option<Lack> {
 
 /// The missing reading of a pod's sockets.
 pub(super) fn lack_sockets(model: &Model<'_>, pod: &Object, why: &str) -> Option<Lack> {
-    let node = pod.text("/spec/nodeName")?.to_owned();
+    let node = pod.node()?.to_owned();
     let file = Hosts::file(&node, &socket_fact(pod));
     let how = format!("kubectl -n {} exec {} -- ss -tln", pod.namespace(), pod.name());
     let why = model.evidence.coverage.why_missed(&file).unwrap_or(why).to_owned();

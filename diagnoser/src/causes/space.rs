@@ -68,7 +68,7 @@ pub(super) fn examine(case: &Case<'_, '_>, resource: &Resource, proof: impl Fn(F
         if !case.in_scope(pod.subject()) && complaint_of(model, pod).is_none() {
             continue;
         }
-        let (Some(host), paths) = (pod.text("/spec/nodeName"), host_paths(pod)) else { continue };
+        let (Some(host), paths) = (pod.node(), host_paths(pod)) else { continue };
         if paths.is_empty() {
             continue;
         }

@@ -47,7 +47,7 @@ impl Cause for VolumeAttachedElsewhere {
             let told = stuck::events_of(model.evidence, pod.subject());
             let Some((event, text)) = told.into_iter().find(|(_, text)| says(text)) else {
                 return match model.evidence.listed("event", "events") {
-                    Fact::Missed(why) if pod.text("/spec/nodeName").is_some() => {
+                    Fact::Missed(why) if pod.node().is_some() => {
                         Some(Look::Unclear(vec![Lack::objects("events", Some(pod.namespace()), why)]))
                     }
                     _ => None,

@@ -84,7 +84,7 @@ fn says_so(text: &str, name: &str) -> bool {
 
 /// The first claim that a pod without a node names and that is not there.
 fn absent<'e>(model: &Model<'_>, pod: &'e Object) -> Option<(&'e str, Citation)> {
-    if pod.text("/spec/nodeName").is_some() {
+    if pod.node().is_some() {
         return None;
     }
     pod.list("/spec/volumes").iter().enumerate().find_map(|(place, volume)| {

@@ -98,7 +98,7 @@ fn can_fail(pod: &Object, text: &str) -> bool {
 
 /// Whether a pod has a node and its containers have not been made yet.
 fn is_waiting(pod: &Object) -> bool {
-    pod.text("/spec/nodeName").is_some() && stuck::waiting(pod).any(|(_, _, reason, _)| reason == "ContainerCreating")
+    pod.node().is_some() && stuck::waiting(pod).any(|(_, _, reason, _)| reason == "ContainerCreating")
 }
 
 #[cfg(test)]

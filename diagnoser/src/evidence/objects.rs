@@ -21,6 +21,8 @@ pub struct Object {
     value: Value,
     subject: Subject,
     standing: Standing,
+    node: Option<Text>,
+    controller: Option<Subject>,
 }
 
 impl Object {
@@ -28,7 +30,9 @@ impl Object {
         let text = |pointer: &str| value.pointer(pointer).and_then(Value::as_text).cloned().unwrap_or_default();
         let namespace = Some(text("/metadata/namespace")).filter(|namespace| !namespace.is_empty());
         let subject = Subject { namespace, name: text("/metadata/name"), ..Subject::global(&text("/kind"), "") };
-        Self { index, standing: Standing::of(&value), value, subject }
+        let node = value.pointer("/spec/nodeName").and_then(Value::as_text).cloned();
+        let controller = controller(&value, subject.namespace.as_ref());
+        Self { index, standing: Standing::of(&value), node, controller, value, subject }
     }
 
     /// `kind/namespace/name`.
@@ -101,6 +105,11 @@ impl Object {
         self.standing.finished
     }
 
+    /// The node that it runs on, as a pod.
+    pub fn node(&self) -> Option<&str> {
+        self.node.as_deref()
+    }
+
     /// How it stands, as a pod.
     pub(crate) fn standing(&self) -> Standing {
         self.standing
@@ -124,13 +133,18 @@ impl Object {
         Citation::new("objects.json", format!("/items/{}{pointer}", self.index), says)
     }
 
-    /// The owner that controls it, as (kind, name).
-    pub fn controller(&self) -> Option<(&str, &str)> {
-        let owners = self.list("/metadata/ownerReferences");
-        let owner =
-            owners.iter().find(|owner| owner["controller"].as_bool() == Some(true)).or_else(|| owners.first())?;
-        Some((owner["kind"].as_str()?, owner["name"].as_str()?))
+    /// The owner that controls it.
+    pub fn controller(&self) -> Option<&Subject> {
+        self.controller.as_ref()
     }
+}
+
+/// The owner that controls an object.
+fn controller(value: &Value, namespace: Option<&Text>) -> Option<Subject> {
+    let owners = value.get("metadata")?.get("ownerReferences")?.as_array()?;
+    let owner = owners.iter().find(|owner| owner["controller"] == true).or_else(|| owners.first())?;
+    let (kind, name) = (owner["kind"].as_str()?, owner["name"].as_text()?.clone());
+    Some(Subject { namespace: namespace.cloned(), name, ..Subject::global(kind, "") })
 }
 
 /// A map of texts out of JSON.
@@ -215,9 +229,8 @@ impl Objects {
             if let Some(subject) = object.subject.is("event").then(|| object.regarding()).flatten() {
                 self.told.at(subject).push(place);
             }
-            if let Some((kind, name)) = object.controller() {
-                let controller = Subject::namespaced(kind, object.namespace(), name);
-                self.controlled.at(controller).push(place);
+            if let Some(controller) = object.controller() {
+                self.controlled.at(controller.clone()).push(place);
             }
             if let Some(labels) = object.sought_labels() {
                 let here = self.labelled.at(object.subject.namespace.clone().unwrap_or_default());
@@ -228,7 +241,7 @@ impl Objects {
                 }
             }
             self.places.put(object.subject.clone(), place);
-            if let Some(node) = object.subject.is("pod").then(|| object.text("/spec/nodeName")).flatten()
+            if let Some(node) = object.subject.is("pod").then(|| object.node()).flatten()
                 && !self.machines.contains(node)
             {
                 self.machines.insert(node.to_owned());

@@ -1,6 +1,6 @@
 //! Builds the graph out of the evidence.
 
-use std::{cell::OnceCell, collections::BTreeSet};
+use std::{cell::OnceCell, collections::BTreeSet, sync::Arc};
 
 use super::{
     Edge, Machines, Model, Relation, address::Addresses, addresses_in, dns, is_down, is_restarting, records::Records,
@@ -50,9 +50,9 @@ pub(super) fn build(evidence: &Evidence) -> Model<'_> {
         }
     }
     for service in evidence.objects.of_kind("service") {
+        let cited = Arc::new(service.cite("/spec/selector", "the selector selects the pod"));
         for pod in model.selected_pods(service).to_vec() {
-            let cited = service.cite("/spec/selector", "the selector selects the pod");
-            model.add(service.subject(), pod.subject(), Relation::ForwardsTo, cited);
+            model.add(service.subject(), pod.subject(), Relation::ForwardsTo, cited.clone());
         }
     }
     for service in evidence.objects.of_kind("service") {
@@ -102,7 +102,11 @@ fn now(evidence: &Evidence) -> Option<jiff::Timestamp> {
 }
 
 impl Model<'_> {
-    pub(super) fn add(&mut self, from: &Subject, to: &Subject, relation: Relation, evidence: Citation) {
+    pub(super) fn add(&mut self, from: &Subject, to: &Subject, relation: Relation, evidence: impl Into<Arc<Citation>>) {
+        self.add_edge(from, to, relation, Some(evidence.into()));
+    }
+
+    fn add_edge(&mut self, from: &Subject, to: &Subject, relation: Relation, evidence: Option<Arc<Citation>>) {
         if from != to {
             self.dependencies.at(from.clone()).push(Edge { to: to.clone(), relation, evidence });
         }
@@ -110,13 +114,12 @@ impl Model<'_> {
 
     fn add_pod(&mut self, pod: &Object) {
         let evidence = self.evidence;
-        if let Some(node) = pod.text("/spec/nodeName") {
+        if let Some(node) = pod.node() {
             let machine = evidence.machine(node);
-            self.add(pod.subject(), &machine, Relation::RunsOn, pod.cite("/spec/nodeName", node));
+            self.add_edge(pod.subject(), &machine, Relation::RunsOn, None);
         }
         if let Some(owner) = workload::top_owner(evidence, pod) {
-            let cited = pod.cite("/metadata/ownerReferences", format!("made by {owner}"));
-            self.add(pod.subject(), &owner, Relation::OwnedBy, cited);
+            self.add_edge(pod.subject(), &owner, Relation::OwnedBy, None);
         }
         // Settings that name a Service: http://api.shop/..., api:80
         for (setting, text) in settings(pod, "/spec") {
@@ -144,7 +147,7 @@ impl Model<'_> {
     fn add_resolvers(&mut self) {
         let evidence = self.evidence;
         let Some(dns) = dns::service(&evidence.objects) else { return };
-        let cited = dns.cite("/spec/selector", "the cluster's DNS");
+        let cited = Arc::new(dns.cite("/spec/selector", "the cluster's DNS"));
         for pod in evidence.objects.of_kind("pod") {
             if dns::asks(pod, dns) && !self.dependencies(dns.subject()).iter().any(|edge| edge.to == *pod.subject()) {
                 self.add(pod.subject(), dns.subject(), Relation::ResolvesBy, cited.clone());

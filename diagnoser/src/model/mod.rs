@@ -14,6 +14,7 @@ mod workload;
 use std::{
     cell::OnceCell,
     collections::{BTreeMap, BTreeSet},
+    sync::Arc,
 };
 
 pub use dns::{Resolver, resolver};
@@ -60,8 +61,8 @@ pub struct Edge {
     pub to: Subject,
     /// How.
     pub relation: Relation,
-    /// Where it is seen.
-    pub evidence: Citation,
+    /// Where it is seen; `None` where the one that depends says it itself, as a pod does of its node and its owner.
+    pub evidence: Option<Arc<Citation>>,
 }
 
 /// The graph.
@@ -151,7 +152,7 @@ impl<'e> Model<'e> {
 
     /// The node a pod runs on.
     pub fn node_of(&self, pod: &Subject) -> Option<&'e str> {
-        self.object(pod)?.text("/spec/nodeName")
+        self.object(pod)?.node()
     }
 
     /// The pods of a workload, the workload being the pod itself where nothing owns it.

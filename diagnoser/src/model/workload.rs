@@ -66,22 +66,18 @@ pub fn has_just_restarted(status: &Value, now: Option<jiff::Timestamp>) -> bool 
 /// The topmost owner of a pod. A ReplicaSet is followed to its Deployment; where the ReplicaSet itself was not collected,
 /// its name less the pod-template-hash is the Deployment's (kubernetes/pkg/controller/deployment/sync.go).
 pub(super) fn top_owner(evidence: &Evidence, pod: &Object) -> Option<Subject> {
-    let (kind, name) = pod.controller()?;
-    let owner = Subject::namespaced(kind, pod.namespace(), name);
+    let owner = pod.controller()?;
     if !owner.is("replicaset") {
-        return Some(owner);
+        return Some(owner.clone());
     }
-    if let Some(replica_set) = evidence.objects.get(&owner) {
-        return match replica_set.controller() {
-            Some((kind, name)) => Some(Subject::namespaced(kind, pod.namespace(), name)),
-            None => Some(owner),
-        };
+    if let Some(replica_set) = evidence.objects.get(owner) {
+        return Some(replica_set.controller().unwrap_or(owner).clone());
     }
-    let labels = pod.labels();
+    let (labels, name) = (pod.labels(), owner.name.as_str());
     let by_hash = labels.get("pod-template-hash").and_then(|hash| name.strip_suffix(hash)?.strip_suffix('-'));
     let of = |name: &str| Subject::namespaced("deployment", pod.namespace(), name);
     // Labels may not have been collected either; a Deployment of the name is there then.
     let known =
         || name.rsplit_once('-').map(|(name, _)| of(name)).filter(|known| evidence.objects.get(known).is_some());
-    Some(by_hash.map(of).or_else(known).unwrap_or(owner))
+    Some(by_hash.map(of).or_else(known).unwrap_or_else(|| owner.clone()))
 }

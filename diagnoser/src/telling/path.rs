@@ -181,9 +181,7 @@ fn pods_say(model: &Model<'_>, pods: &BTreeSet<Subject>) -> Vec<String> {
     for pod in pods {
         let Some(object) = model.object(pod) else { continue };
         let fact = format!("ss-{}_{}", object.namespace(), object.name());
-        if let Fact::Seen(sockets) =
-            model.evidence.hosts.listeners(object.text("/spec/nodeName").unwrap_or_default(), &fact)
-        {
+        if let Fact::Seen(sockets) = model.evidence.hosts.listeners(object.node().unwrap_or_default(), &fact) {
             ports.extend(sockets.into_iter().map(|socket| socket.port));
         }
     }

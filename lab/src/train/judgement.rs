@@ -148,10 +148,10 @@ pub(super) fn owners(subject: &Subject, exercise: &Exercise) -> Vec<Subject> {
     const DEEPEST: usize = 3;
     let mut owners = Vec::new();
     let mut at = subject.clone();
-    while let Some((kind, name)) = exercise.evidence.objects.get(&at).and_then(|object| object.controller())
+    while let Some(owner) = exercise.evidence.objects.get(&at).and_then(|object| object.controller())
         && owners.len() < DEEPEST
     {
-        at = Subject::namespaced(kind, at.namespace(), name);
+        at = owner.clone();
         owners.push(at.clone());
     }
     owners
