@@ -4,7 +4,7 @@ use std::{process::Stdio, time::Instant};
 
 use tokio::process::Command;
 
-use crate::{LabError, rigs::Engine, root::Root};
+use crate::{LabError, report, rigs::Engine, root::Root};
 
 /// The images; the script of one that is made from another runs that one's first.
 const IMAGES: [&str; 12] = [
@@ -41,7 +41,7 @@ pub async fn build(root: &Root) -> Result<(), LabError> {
                 next: format!("See more: bash -x {}", script.display()),
             });
         }
-        eprintln!("{name}: up to date ({:.0} s)", begun.elapsed().as_secs_f64());
+        report::say(&format!("{name}: up to date ({:.0} s)", begun.elapsed().as_secs_f64()));
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fs, path::PathBuf};
 use diagnoser::Subject;
 
 use crate::{
-    LabError, ledger,
+    LabError, ledger, report,
     rigs::{Engine, KindCluster},
     root::Root,
     scenario::{PLACES, Placement, Rig, World},
@@ -35,7 +35,7 @@ pub async fn ready(root: &Root) -> Result<KindCluster, LabError> {
         Err(LabError::Lacks { what, .. }) => what,
         Err(other) => return Err(other),
     };
-    eprintln!("{why}; making it (about two minutes)");
+    report::say(&format!("{why}; making it (about two minutes)"));
     KindCluster::remove(&engine).await?;
     equip(root, KindCluster::create(&engine, &config).await?, &worlds).await
 }
@@ -65,7 +65,7 @@ fn names(root: &Root, worlds: &[World]) -> Result<BTreeMap<String, Subject>, Lab
 pub async fn down(_: &Root) -> Result<(), LabError> {
     let _lock = ledger::lock()?;
     for line in KindCluster::remove(&Engine::connect().await?).await? {
-        eprintln!("{line}");
+        report::say(&line);
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! What can go wrong, with the user's next step in every case.
 
-use std::{fmt::Display, path::Path, process::ExitCode};
+use std::{io, path::Path, process::ExitCode};
 
 use diagnoser::EvidenceError;
 
@@ -79,12 +79,14 @@ impl LabError {
     }
 
     /// A file or folder that cannot be read or written.
-    pub fn file(path: &Path, why: impl Display) -> Self {
-        Self::BadInput {
-            place: path.display().to_string(),
-            what: why.to_string(),
-            next: "Check that the path is right and that you may read and write there.".to_owned(),
-        }
+    pub fn file(path: &Path, why: impl Into<io::Error>) -> Self {
+        use io::ErrorKind::{QuotaExceeded, StorageFull};
+        let why = why.into();
+        let next = match why.kind() {
+            StorageFull | QuotaExceeded => "Make room there, or write to another place.",
+            _ => "Check that the path is right and that you may read and write there.",
+        };
+        Self::BadInput { place: path.display().to_string(), what: why.to_string(), next: next.to_owned() }
     }
 
     /// The same error, its place said from where the user stands.

@@ -103,7 +103,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, LabError> {
         Form::Terminal => terminal::render(&view, report::stdout_style()),
         Form::Json => json::render(&diagnosis),
         Form::Html => html::render(&view)?,
-    });
+    })?;
     Ok(exit::as_expected(!args.exit_code || diagnosis.verdict == Verdict::Healthy))
 }
 

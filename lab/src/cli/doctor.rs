@@ -15,6 +15,6 @@ pub(super) struct Args {}
 
 pub(super) fn run(_: &Args) -> Result<ExitCode, LabError> {
     let report = live::wait_for(doctor::check(&Root::find()?))?;
-    report::print(&report.to_string());
+    report::print(&report.to_string())?;
     Ok(if report.first_lack().is_none() { exit::as_expected(true) } else { ExitCode::from(exit::LACKS) })
 }

@@ -68,6 +68,6 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, LabError> {
             }
         }
     };
-    report::print(&text);
+    report::print(&text)?;
     Ok(exit::as_expected(true))
 }

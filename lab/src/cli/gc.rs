@@ -17,6 +17,6 @@ pub(super) struct Args {}
 pub(super) fn run(_: &Args) -> Result<ExitCode, LabError> {
     let undone = live::wait_for(gc::collect(&Root::find()?))??;
     let text: String = undone.iter().map(|line| format!("{line}\n")).collect();
-    report::print(if text.is_empty() { "nothing was left\n" } else { &text });
+    report::print(if text.is_empty() { "nothing was left\n" } else { &text })?;
     Ok(exit::as_expected(true))
 }

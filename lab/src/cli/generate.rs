@@ -68,6 +68,6 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, LabError> {
     report::print(&match cluster.truth.as_slice() {
         [] => format!("{case}\thealthy\n"),
         roots => roots.iter().map(|(cause, subject)| format!("{case}\t{cause}\t{subject}\n")).collect(),
-    });
+    })?;
     Ok(exit::as_expected(true))
 }

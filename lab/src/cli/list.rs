@@ -51,6 +51,6 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, LabError> {
     report::print(&match args.format {
         Format::Terminal => report::list::render(&entries, report::stdout_style()),
         Format::Json => json::render(&entries),
-    });
+    })?;
     Ok(exit::as_expected(true))
 }

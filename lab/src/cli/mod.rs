@@ -110,7 +110,7 @@ pub fn main() -> ExitCode {
         Command::Generate(args) => generate::run(&args),
     };
     done.unwrap_or_else(|error: LabError| {
-        eprintln!("{}", error.render());
+        crate::report::say(&error.render());
         error.exit_code()
     })
 }
@@ -149,6 +149,8 @@ fn start_log(verbose: u8) {
         std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) && io::IsTerminal::is_terminal(&io::stderr());
     let log =
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(colour).with_target(false);
+    // Where stderr cannot be written (a terminal that was closed) it would panic to say so.
+    let log = log.log_internal_errors(false);
     // A program that embeds the lab may have its own; then this one is not wanted.
     drop(log.without_time().try_init());
 }

@@ -24,6 +24,6 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, LabError> {
     let folder = root.recordings().join(&args.name);
     run.recording.save(&folder)?;
     let files = run.recording.evidence.len();
-    report::print(&format!("recordings/{}: {files} files of evidence; {}\n", args.name, run.outcome));
+    report::print(&format!("recordings/{}: {files} files of evidence; {}\n", args.name, run.outcome))?;
     Ok(exit::as_expected(run.outcome == Outcome::Exact))
 }

@@ -58,6 +58,6 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, LabError> {
     let view = View { notice: &notice, ..View::of(&recording, &diagnosis, outcome) };
     report::print(&match args.format {
         Form::Html => html::render(&view)?,
-    });
+    })?;
     Ok(exit::as_expected(true))
 }

@@ -83,7 +83,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, LabError> {
         Form::Json => json::render(&run.json()),
         Form::Junit => run.junit(),
         Form::Html => html::render(&run.view(&run.recording.made_with()))?,
-    });
+    })?;
     Ok(exit::as_expected(run.outcome == Outcome::Exact))
 }
 

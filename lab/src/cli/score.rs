@@ -60,6 +60,6 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, LabError> {
     report::print(&match args.format {
         Format::Terminal => report::suite::table(&suite, report::stdout_style()),
         Format::Json => json::render(&suite.json()),
-    });
+    })?;
     Ok(exit::as_expected(suite.is_exact()))
 }

@@ -1,7 +1,6 @@
 //! `lab serve`: a recording as a cluster that can be looked at, or all of them as a page to work on.
 
 use std::{
-    io::{self, Write},
     path::{Path, PathBuf},
     pin::pin,
     process::ExitCode,
@@ -67,7 +66,7 @@ fn page(port: u16) -> Result<ExitCode, LabError> {
             "ready: {}\n       {}   for the facilitator of a class; Ctrl-C ends it\n",
             served.address(),
             served.lead_address(),
-        ));
+        ))?;
         tokio::select! {
             served = served.serve() => served,
             () = end => Ok(()),
@@ -87,7 +86,7 @@ fn cluster(args: &Args, kubeconfig: &Path) -> Result<ExitCode, LabError> {
         }
     };
     let served = serve::start(&evidence, args.port).map_err(|error| error.inside(&folder))?;
-    live::wait_for(async {
+    let ended = live::wait_for(async {
         // Polled once, it catches signals: whoever reads the ready line may send one at once.
         let mut end = pin!(interrupt::asked());
         let _ = futures::poll!(end.as_mut());
@@ -97,12 +96,12 @@ fn cluster(args: &Args, kubeconfig: &Path) -> Result<ExitCode, LabError> {
             kubeconfig.display(),
             served.address(),
             served.now(),
-        ));
+        ))?;
         end.await;
         Ok::<(), LabError>(())
-    })??;
+    })?;
     served.remove_kubeconfig(kubeconfig);
-    // Where the terminal is gone nobody reads this.
-    drop(writeln!(io::stderr(), "ended; {} is removed", kubeconfig.display()));
+    ended?;
+    report::say(&format!("ended; {} is removed", kubeconfig.display()));
     Ok(ExitCode::from(exit::INTERRUPTED))
 }

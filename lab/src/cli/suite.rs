@@ -85,7 +85,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, LabError> {
             Form::Terminal => report::foreign::render(&suite, report::stdout_style()),
             Form::Json => json::render(&suite),
             Form::Junit => junit::render("evidence", suite.cases.iter().map(of_folder), suite.seconds),
-        });
+        })?;
         return Ok(exit::as_expected(suite.count(Outcome::Exact) == suite.cases.len()));
     }
     let root = Root::find()?;
@@ -112,7 +112,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, LabError> {
         Form::Terminal => report::suite::render(&suite, report::stdout_style()),
         Form::Json => json::render(&suite.json()),
         Form::Junit => junit::render(suite.mode, suite.scenarios.iter().map(of_row), suite.seconds),
-    });
+    })?;
     Ok(exit::as_expected(suite.is_exact()))
 }
 

@@ -68,7 +68,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, LabError> {
     let course = Course::of(&scenarios);
     if args.progress {
         let trained = course.lessons.iter().filter(|lesson| done.times(&lesson.name) > 0).count();
-        report::print(&report::training::standings(&train::standings(&course, &done), trained, course.lessons.len()));
+        report::print(&report::training::standings(&train::standings(&course, &done), trained, course.lessons.len()))?;
         return Ok(exit::as_expected(true));
     }
     let (name, seed) = match &args.name {
@@ -90,7 +90,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, LabError> {
                 what: "nothing to train on has all of these tags".to_owned(),
                 next: "lab list --tag TAG shows what a tag has.".to_owned(),
             })?;
-            eprintln!("Chosen: {why}.");
+            report::say(&format!("Chosen: {why}."));
             (lesson.name.clone(), seed)
         }
     };

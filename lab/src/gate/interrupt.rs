@@ -3,7 +3,7 @@
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::{LabError, exit};
+use crate::{LabError, exit, report};
 
 /// Completes when the user (or whoever runs the lab) asks it to end.
 pub async fn asked() {
@@ -20,6 +20,18 @@ pub async fn asked() {
     }
 }
 
+/// Completes when the user insists. A terminal that is closed may say so several times, for itself and by its shell, and nobody
+/// insists there.
+pub(super) async fn insisted() {
+    match (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) {
+        (Ok(mut interrupt), Ok(mut terminate)) => tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        },
+        _ => std::future::pending().await,
+    }
+}
+
 /// The work's result, or that the user interrupted it: then it is dropped where it stands.
 pub(crate) async fn or<T>(work: impl Future<Output = Result<T, LabError>>) -> Result<T, LabError> {
     tokio::select! {
@@ -32,6 +44,6 @@ pub(crate) async fn or<T>(work: impl Future<Output = Result<T, LabError>>) -> Re
 
 /// Ends at once: the user was asked to wait and did not want to.
 pub(super) fn leave() -> ! {
-    eprintln!("interrupted again: not everything was taken back; lab gc does it");
+    report::say("interrupted again: not everything was taken back; lab gc does it");
     std::process::exit(i32::from(exit::INTERRUPTED))
 }

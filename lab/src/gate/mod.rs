@@ -91,7 +91,7 @@ impl<'a> Run<'a> {
         let tear_down = self.stage(Stage::TearDown, self.ledger.take_back(&self.system));
         let torn_down = tokio::select! {
             result = tear_down => result,
-            () = interrupt::asked() => interrupt::leave(),
+            () = interrupt::insisted() => interrupt::leave(),
         };
         if let Err(error) = torn_down {
             tracing::error!("tearing down: {error}; lab gc takes back what is left");

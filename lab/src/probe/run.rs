@@ -20,6 +20,7 @@ use crate::{
     LabError,
     gate::interrupt,
     replay::Files,
+    report,
     rigs::{Now, until},
 };
 
@@ -66,10 +67,10 @@ pub async fn run(
     let manifest = pod::manifest(namespace, &name, image, &plan);
     let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
     let remove = format!("kubectl --context {context} -n {namespace} delete pod {name}");
-    eprintln!(
+    report::say(&format!(
         "{} attempts from pod/{namespace}/{name}, which is removed at the end (else: {remove})",
         plan.attempts.len()
-    );
+    ));
     let worked = interrupt::or(work(&pods, &name, &manifest)).await;
     gone(&pods, &name, &remove).await?;
     let mut missed = plan.skipped;

@@ -24,20 +24,30 @@ mod unknown;
 use std::{
     env,
     io::{self, IsTerminal, Write},
+    path::Path,
 };
 
 pub use layout::Style;
 pub(crate) use layout::harmless;
 
+use crate::LabError;
+
 /// Writes an answer to stdout. A reader that has gone away (`lab list | head`) is not an error.
-pub fn print(text: &str) {
+///
+/// # Errors
+/// When it cannot be written to its end, as on a full disk.
+pub fn print(text: &str) -> Result<(), LabError> {
     let mut out = io::stdout().lock();
-    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-    if let Err(error) = written
-        && error.kind() != io::ErrorKind::BrokenPipe
-    {
-        tracing::error!("stdout: {error}");
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(LabError::file(Path::new("stdout"), error)),
+        _ => Ok(()),
     }
+}
+
+/// Writes a line to stderr. Where nobody reads it any more, as at a terminal that was closed, the work goes on all the same:
+/// there may be something to take back.
+pub fn say(line: &str) {
+    drop(writeln!(io::stderr(), "{line}"));
 }
 
 /// The style that stdout deserves: colour where a person looks at a terminal and has not said no to it, or asked for it

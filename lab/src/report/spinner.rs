@@ -34,7 +34,7 @@ impl Spinner {
     pub fn line(&self, text: &str) {
         match &self.0 {
             Some(spinner) => spinner.println(text),
-            None => eprintln!("{text}"),
+            None => super::say(text),
         }
     }
 

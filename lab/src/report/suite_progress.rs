@@ -43,7 +43,7 @@ impl Watcher for SuiteProgress {
         let (name, outcome, all) = (&done.scenario.name, done.outcome(), self.all);
         let line = format!("[{ended:>3}/{all}] {name:<32} {outcome} in {:.0} s{why}", done.seconds);
         let _whole = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        self.bars.suspend(|| eprintln!("{line}"));
+        self.bars.suspend(|| super::say(&line));
     }
 }
 

@@ -2,7 +2,7 @@
 //! [`crate::train`]; this room has the prompt, the clock, kubectl and the signals.
 //!
 //! Reading order: [`command`] (what a line asks for), [`readings`] (what can be shown), [`filter`] (`| grep`), [`kubectl`],
-//! [`live`] (where the world runs), [`prompt`], [`signals`].
+//! [`live`] (where the world runs), [`prompt`], [`signals`], [`terminal`].
 
 mod command;
 mod filter;
@@ -12,6 +12,7 @@ mod prompt;
 mod readings;
 mod requests;
 mod signals;
+mod terminal;
 
 use std::{
     path::{Path, PathBuf},
@@ -65,7 +66,7 @@ pub async fn work_live(exercise: Exercise, live: Live, file: PathBuf) -> Result<
         result = ended => result.unwrap_or(Err(LabError::Left)),
         Ok(()) = asked => Err(LabError::Left),
     };
-    signals::remove_folder();
+    signals::leave_nothing();
     result
 }
 
@@ -90,23 +91,24 @@ impl Session {
 
     /// From the brief to the debrief.
     fn work(mut self, file: &Path) -> Result<Option<Ending>, LabError> {
-        report::print(&self.brief());
+        report::print(&self.brief())?;
         while self.attempt.ending().is_none() {
             match self.prompt.read() {
                 Line::Text(line) => self.follow(&line),
                 Line::End => {
-                    report::print("You left; nothing of this exercise is kept.\n");
+                    report::print("You left; nothing of this exercise is kept.\n")?;
                     return Ok(None);
                 }
                 Line::Interrupted => return Err(LabError::Left),
             }
         }
-        if let Some(told) = self.attempt.debrief() {
-            report::print(&debrief::render(&told, self.style));
-        }
+        let debrief = self.attempt.debrief().map(|told| debrief::render(&told, self.style)).unwrap_or_default();
+        let told = report::print(&debrief);
+        // Also where nobody could read it.
         if let Some(record) = self.attempt.record() {
             progress::add(file, record)?;
         }
+        told?;
         Ok(self.attempt.ending())
     }
 
@@ -121,7 +123,7 @@ impl Session {
     /// Does what a line asks for. What goes wrong is said, and the exercise goes on.
     fn follow(&mut self, line: &str) {
         if let Err(error) = self.answer(line) {
-            eprintln!("{}", error.render());
+            report::say(&error.render());
         }
     }
 
@@ -160,8 +162,7 @@ impl Session {
                 harmless(&text)
             }
         };
-        self.prompt.show(&filters.apply(&text));
-        Ok(())
+        self.prompt.show(&filters.apply(&text))
     }
 
     fn hint(&mut self) -> String {

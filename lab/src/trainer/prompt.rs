@@ -5,7 +5,8 @@ use std::io::{self, BufRead, IsTerminal};
 
 use rustyline::{DefaultEditor, error::ReadlineError};
 
-use crate::report;
+use super::{signals, terminal};
+use crate::{LabError, report};
 
 const PROMPT: &str = "train> ";
 /// Columns and rows, where the terminal does not say.
@@ -34,6 +35,9 @@ impl Prompt {
     /// At the terminal, or at whatever stdin is.
     pub(super) fn new() -> Self {
         let at_terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
+        if at_terminal {
+            terminal::remember();
+        }
         Self { editor: at_terminal.then(|| DefaultEditor::new().ok()).flatten(), rest: vec![], ended: false }
     }
 
@@ -41,6 +45,9 @@ impl Prompt {
     pub(super) fn read(&mut self) -> Line {
         if self.ended {
             return Line::End;
+        }
+        if signals::ended() {
+            return Line::Interrupted;
         }
         let Some(editor) = &mut self.editor else { return read_plain() };
         match editor.readline(PROMPT) {
@@ -62,7 +69,10 @@ impl Prompt {
     }
 
     /// Shows a text, at a terminal as much as its height allows.
-    pub(super) fn show(&mut self, text: &str) {
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub(super) fn show(&mut self, text: &str) -> Result<(), LabError> {
         let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
         let fits = match &mut self.editor {
             Some(editor) => {
@@ -76,7 +86,7 @@ impl Prompt {
         if !self.rest.is_empty() {
             shown.push_str(&format!("... {} more lines: Enter goes on, | grep WORD shows less\n", self.rest.len()));
         }
-        report::print(&shown);
+        report::print(&shown)
     }
 
     /// What was not shown yet.
@@ -102,7 +112,8 @@ fn read_plain() -> Line {
         Ok(0) | Err(_) => Line::End,
         Ok(_) => {
             let line = line.trim_end_matches(['\n', '\r']).to_owned();
-            report::print(&format!("{PROMPT}{line}\n"));
+            // Where it cannot be written, neither can what it asks for, and that is said.
+            report::print(&format!("{PROMPT}{line}\n")).ok();
             Line::Text(line)
         }
     }

@@ -12,12 +12,15 @@ use std::{
     thread,
 };
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::{LabError, exit};
+use super::terminal;
+use crate::{LabError, exit, report};
 
 /// Whether a program of the trainee's runs in the foreground.
 static BUSY: AtomicBool = AtomicBool::new(false);
+/// Whether the exercise was asked to end: then the terminal is not taken again.
+static ENDED: AtomicBool = AtomicBool::new(false);
 /// The folder that goes with the exercise.
 static FOLDER: Mutex<Option<PathBuf>> = Mutex::new(None);
 
@@ -25,16 +28,19 @@ static FOLDER: Mutex<Option<PathBuf>> = Mutex::new(None);
 /// other.
 pub(super) fn watch(end: impl FnMut() + Send + 'static) {
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
-    let work = move || runtime.block_on(wait(end));
-    thread::Builder::new().name("signals".to_owned()).spawn(work).ok();
-}
-
-async fn wait(mut end: impl FnMut()) {
-    let (Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)) =
-        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()), signal(SignalKind::hangup()))
+    let within = runtime.enter();
+    // Caught from here on, not from when the thread has begun: the prompt may be there before it.
+    let [Ok(interrupt), Ok(terminate), Ok(hangup)] =
+        [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()].map(signal)
     else {
         return;
     };
+    drop(within);
+    let work = move || runtime.block_on(wait([interrupt, terminate, hangup], end));
+    thread::Builder::new().name("signals".to_owned()).spawn(work).ok();
+}
+
+async fn wait([mut interrupt, mut terminate, mut hangup]: [Signal; 3], mut end: impl FnMut()) {
     loop {
         let asked = tokio::select! {
             _ = interrupt.recv() => !BUSY.load(Ordering::SeqCst),
@@ -42,6 +48,7 @@ async fn wait(mut end: impl FnMut()) {
             _ = hangup.recv() => true,
         };
         if asked {
+            ENDED.store(true, Ordering::SeqCst);
             end();
         }
     }
@@ -49,9 +56,14 @@ async fn wait(mut end: impl FnMut()) {
 
 /// Ends the program: there is nothing to be undone.
 pub(super) fn end_the_program() {
-    remove_folder();
-    eprintln!("\n{}", LabError::Left.render());
+    leave_nothing();
+    report::say(&format!("\n{}", LabError::Left.render()));
     process::exit(i32::from(exit::INTERRUPTED));
+}
+
+/// Whether the exercise was asked to end.
+pub(super) fn ended() -> bool {
+    ENDED.load(Ordering::SeqCst)
 }
 
 /// Runs a program of the trainee's: until it ends, Ctrl-C is for it.
@@ -65,6 +77,12 @@ pub(super) fn while_busy<T>(work: impl FnOnce() -> T) -> T {
 /// This folder goes with the exercise, however that ends.
 pub(super) fn goes_with_us(folder: PathBuf) {
     *FOLDER.lock().unwrap_or_else(PoisonError::into_inner) = Some(folder);
+}
+
+/// The folder goes, and the terminal is as it was.
+pub(super) fn leave_nothing() {
+    remove_folder();
+    terminal::put_back();
 }
 
 /// Removes it.
