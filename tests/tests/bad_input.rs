@@ -1,5 +1,7 @@
 //! Whatever a user gets wrong: the exit code, the place, what is wrong and the next step; never a panic or half an answer.
 
+use std::{fs::File, process::Command};
+
 use lab_tests::{Answer, Folder, folder, run};
 
 const LAB: &str = env!("CARGO_BIN_EXE_lab-under-test");
@@ -66,7 +68,7 @@ fn scenario_without_a_recording_says_how_to_make_one() {
 #[test]
 fn a_project_that_is_none_is_said() {
     let empty = Folder::new();
-    let output = std::process::Command::new(LAB).arg("list").env("LAB_ROOT", empty.path()).output().expect("it starts");
+    let output = Command::new(LAB).arg("list").env("LAB_ROOT", empty.path()).output().expect("it starts");
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("does not hold scenarios/ and recordings/"));
 }
@@ -83,6 +85,68 @@ fn damaged_recording_has_the_place() {
     run(LAB, newer.path(), ["scenario", "one"]).assert_error(2, &["recording format 9, this lab reads 1"]);
     let history = newer.with("recordings/one/meta.json", meta).with("recordings/one/history.jsonl", "\n{\"tim");
     run(LAB, history.path(), ["scenario", "one"]).assert_error(2, &["recordings/one/history.jsonl:1:0"]);
+}
+
+#[test]
+fn an_answer_that_cannot_be_written_is_no_success() {
+    for arguments in [
+        &["list"][..],
+        &["report", "port-mismatch"],
+        &["scenario", "port-mismatch", "--format", "json"],
+        &["serve", "port-mismatch", "--kubeconfig", "KUBECONFIG"],
+    ] {
+        let at = Folder::new();
+        let kubeconfig = at.path().join("kubeconfig");
+        let arguments =
+            arguments.iter().map(|word| if *word == "KUBECONFIG" { kubeconfig.as_os_str() } else { word.as_ref() });
+        let full = File::options().write(true).open("/dev/full").expect("it is there");
+        let output = Command::new(LAB).args(arguments).current_dir(folder()).stdout(full).output().expect("it starts");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains("stdout: No space left on device") && said.contains("Make room"), "{said}");
+        assert!(!kubeconfig.exists(), "nobody was told of it");
+    }
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_failure() {
+    for arguments in [&["list"][..], &["explain"], &["suite", "port-mismatch"]] {
+        let mut command = Command::new(LAB);
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        command.args(arguments).current_dir(folder()).env("LAB_CACHE", Folder::new().path());
+        let output = command.stdout(writer).output().expect("it starts");
+        assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), &b""[..]), "{arguments:?}");
+    }
+}
+
+#[test]
+fn work_ends_in_order_where_nobody_reads_what_went_wrong() {
+    let full = || File::options().write(true).open("/dev/full").expect("it is there");
+    let mut command = Command::new(LAB);
+    let status =
+        command.args(["list", "--tag", "nothing"]).current_dir(folder()).stdout(full()).stderr(full()).status();
+    assert_eq!(status.expect("it starts").code(), Some(2));
+}
+
+/// A limit of the size of files stands for a disk that gets full in the middle.
+#[test]
+fn a_cluster_that_cannot_be_written_whole_is_not_there() {
+    let at = Folder::new();
+    let mut command = Command::new("sh");
+    command.args(["-c", "trap '' XFSZ; ulimit -f 64; exec \"$0\" generate cluster", LAB]).current_dir(at.path());
+    let output = command.output().expect("sh");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("cluster/objects.json: File too large"), "{said}");
+    assert!(!at.path().join("cluster").exists(), "half of it is left");
+}
+
+#[test]
+fn a_place_that_cannot_be_written_is_named() {
+    let at = Folder::new().with("file", "");
+    run(LAB, at.path(), ["generate", "file/cluster", "--pods", "10"])
+        .assert_error(2, &["file/cluster: Not a directory"]);
 }
 
 #[test]
@@ -174,7 +238,7 @@ fn a_context_that_the_kubeconfig_has_not_is_named() {
                           clusters: [{name: a, cluster: {server: 'https://127.0.0.1:1'}}]\nusers: [{name: a, user: {}}]\n";
     let folder = Folder::new().with("config", CONFIG);
     let diagnose = |context: &str| {
-        let mut command = std::process::Command::new(LAB);
+        let mut command = Command::new(LAB);
         command.args(["diagnose", "--context", context]).env("KUBECONFIG", folder.path().join("config"));
         let output = command.output().expect("the program starts");
         (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())

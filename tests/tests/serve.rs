@@ -273,7 +273,7 @@ fn what_cannot_be_is_said_and_leaves_nothing() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = taken.local_addr().expect("an address").port().to_string();
     serve(&["port-mismatch", "--kubeconfig", &free, "--port", &port])
-        .assert_error(2, &[&format!("port {port} of 127.0.0.1: "), "Without --port a free one is taken."]);
+        .assert_error(2, &[&format!("port {port} of 127.0.0.1: "), "another program listens there", "--port"]);
     serve(&["port-mismach", "--kubeconfig", &free]).assert_error(2, &["did you mean `port-mismatch`?"]);
     serve(&["healthy-hosts", "--kubeconfig", &free]).assert_error(2, &["no Kubernetes objects"]);
     serve(&["port-mismatch"]).assert_error(2, &["--kubeconfig"]);

@@ -34,7 +34,11 @@ fn command(home: &Folder, arguments: &[&str]) -> Command {
 
 /// Runs it with these lines.
 fn train(home: &Folder, arguments: &[&str], lines: &[&str]) -> Answer {
-    let mut child = command(home, arguments).spawn().expect("the program starts");
+    answered(command(home, arguments), lines)
+}
+
+fn answered(mut command: Command, lines: &[&str]) -> Answer {
+    let mut child = command.spawn().expect("the program starts");
     let mut stdin = child.stdin.take().expect("stdin");
     // Who ends before it has read everything is no error of the test's.
     drop(stdin.write_all((lines.join("\n") + "\n").as_bytes()));
@@ -61,8 +65,8 @@ fn right_answer(scenario: &Scenario) -> String {
 
 include!(concat!(env!("OUT_DIR"), "/recordings.rs"));
 
-/// Hints, a wrong answer, the right one, the debrief: of one recording, in a variant of every other one. Nothing gives the
-/// truth away before it was answered.
+/// Hints, a wrong answer, the right one, the debrief: of one recording, in a variant of every other one, on a machine that has
+/// neither an engine nor any other program. Nothing gives the truth away before it was answered.
 fn check(name: &str) {
     let home = &Folder::new();
     let seed = name.len() as u64 % 2 * 3;
@@ -80,10 +84,19 @@ fn check(name: &str) {
     let mut lines = vec!["show", "show requests", "show probes", &wrong];
     lines.extend(hints.iter().map(|_| "hint"));
     lines.push(&right);
-    let answer = train(home, &[name, "--seed", &seed.to_string()], &lines);
-    assert_eq!(answer.code, 0, "{name}: {answer:?}");
+    let mut bare = command(home, &[name, "--seed", &seed.to_string()]);
+    bare.env("PATH", home.path()).env("HOME", home.path()).env("LAB_CACHE", home.path().join("cache"));
+    bare.env("DOCKER_HOST", format!("unix://{}", home.path().join("none.sock").display())).env_remove("KUBECONFIG");
+    let answer = answered(bare, &lines);
+    assert_eq!((answer.code, answer.stderr.as_str()), (0, ""), "{name}: {answer:?}");
     let (before, after) = answer.stdout.split_once(&format!("train> {right}")).expect("the answer is shown");
     assert!(before.contains("Somebody does suffer") || before.contains("Who suffers from it now?"), "{name}: {before}");
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(
+        before.starts_with('[') && words(before).contains("\" called "),
+        "{name}: the pager says nothing: {before}"
+    );
+    assert!(hints.iter().all(|hint| words(before).contains(&words(hint))), "{name}: a hint is not given: {before}");
     assert!(!before.contains(title), "{name}: the title was shown before the answer");
     for root in match truth {
         Truth::Healthy => &[][..],
@@ -93,10 +106,7 @@ fn check(name: &str) {
         assert!(after.contains(&format!("{} in {}", root.cause, root.subject)), "{name}: {after}");
     }
     let told = ["Exact, in", title, "how an expert would have narrowed it", "what you said"];
-    assert!(
-        told.iter().all(|word| after.split_whitespace().collect::<Vec<_>>().join(" ").contains(word)),
-        "{name}: {after}"
-    );
+    assert!(told.iter().all(|word| words(after).contains(word)), "{name}: {after}");
     let records = kept(home).records;
     assert!(
         matches!(&records[..], [record] if record.found && record.points < 100 && record.seed == seed),

@@ -1,11 +1,17 @@
 //! `lab generate`: clusters that never were, for measuring and for trying the diagnoser.
 
-use std::{fs, path::PathBuf, process::ExitCode};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use clap::Args as ClapArgs;
 
 use crate::{
-    LabError, exit, report,
+    LabError, exit,
+    replay::Files,
+    report,
     synthetic::{FAULTS, Order},
 };
 
@@ -58,16 +64,22 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, LabError> {
         });
     }
     let cluster = Order { pods: args.pods as usize, fault, victims: args.victims as usize, seed: args.seed }.make();
-    for (name, text) in &cluster.evidence {
-        let path = args.folder.join(name);
-        let parent = path.parent().unwrap_or(&args.folder);
-        fs::create_dir_all(parent).map_err(|error| LabError::file(parent, error))?;
-        fs::write(&path, text).map_err(|error| LabError::file(&path, error))?;
-    }
+    // Half a cluster would be another one.
+    write(&args.folder, &cluster.evidence).inspect_err(|_| drop(fs::remove_dir_all(&args.folder)))?;
     let case = args.folder.file_name().unwrap_or(args.folder.as_os_str()).to_string_lossy();
     report::print(&match cluster.truth.as_slice() {
         [] => format!("{case}\thealthy\n"),
         roots => roots.iter().map(|(cause, subject)| format!("{case}\t{cause}\t{subject}\n")).collect(),
     })?;
     Ok(exit::as_expected(true))
+}
+
+fn write(folder: &Path, evidence: &Files) -> Result<(), LabError> {
+    for (name, text) in evidence {
+        let path = folder.join(name);
+        let parent = path.parent().unwrap_or(folder);
+        fs::create_dir_all(parent).map_err(|error| LabError::file(parent, error))?;
+        fs::write(&path, text).map_err(|error| LabError::file(&path, error))?;
+    }
+    Ok(())
 }

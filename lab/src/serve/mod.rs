@@ -35,6 +35,7 @@ use tokio::sync::oneshot;
 use crate::{LabError, replay::Files};
 use cluster::Cluster;
 pub(crate) use resources::{plural, singular};
+pub(crate) use server::listen;
 
 /// Who everyone is to this API.
 const USER: &str = "reader";
@@ -67,7 +68,7 @@ pub struct Asked {
 /// When the evidence holds no objects or they do not parse, or the port cannot be had.
 pub fn start(evidence: &Files, port: Option<u16>) -> Result<Served, LabError> {
     let cluster = Cluster::of(evidence)?;
-    let (listener, address) = server::listen(port)?;
+    let (listener, address) = listen(port.unwrap_or(0))?;
     let now = cluster.now;
     let asked = Arc::default();
     let (stop, stopped) = oneshot::channel();

@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     convert::Infallible,
+    io,
     net::{Ipv4Addr, SocketAddr, TcpListener},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -42,22 +43,24 @@ struct Shared {
     asked: Arc<Mutex<Vec<Asked>>>,
 }
 
-/// Takes a port: the one that is wanted, or any.
+/// Takes a port of the loopback interface: the one that is wanted, or any for 0.
 ///
 /// # Errors
 /// When it is taken already, or may not be had.
-pub(super) fn listen(port: Option<u16>) -> Result<(TcpListener, SocketAddr), LabError> {
-    let port = port.unwrap_or(0);
+pub(crate) fn listen(port: u16) -> Result<(TcpListener, SocketAddr), LabError> {
     let listen = || {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         Ok((listener, address))
     };
-    listen().map_err(|error: std::io::Error| LabError::BadInput {
+    listen().map_err(|error: io::Error| LabError::BadInput {
         place: format!("port {port} of 127.0.0.1"),
-        what: error.to_string(),
-        next: "Without --port a free one is taken.".to_owned(),
+        what: match error.kind() {
+            io::ErrorKind::AddrInUse => "another program listens there".to_owned(),
+            _ => error.to_string(),
+        },
+        next: "Choose another: --port N; or any that is free: --port 0".to_owned(),
     })
 }
 
@@ -67,7 +70,7 @@ pub(super) async fn serve(
     cluster: Cluster,
     asked: Arc<Mutex<Vec<Asked>>>,
     stop: oneshot::Receiver<()>,
-) -> std::io::Result<()> {
+) -> io::Result<()> {
     let listener = tokio::net::TcpListener::from_std(listener)?;
     let router = Router::new().route("/{*path}", any(answer)).with_state(Arc::new(Shared { cluster, asked }));
     tokio::select! {

@@ -64,7 +64,8 @@ impl Kubectl {
         self.check(arguments)?;
         let running = match self.running.take() {
             Some(running) => running,
-            None => start(&self.cluster)?,
+            // When it is asked for again, it is tried again.
+            None => start(&self.cluster).inspect_err(|_| signals::remove_folder())?,
         };
         let running = self.running.insert(running);
         let follows = arguments.iter().any(|a| matches!(a.as_str(), "-w" | "--watch" | "-f" | "--follow"));

@@ -20,7 +20,8 @@ mod shelf;
 mod visitor;
 
 use std::{
-    net::{Ipv4Addr, SocketAddr},
+    io,
+    net::TcpListener,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -32,11 +33,11 @@ use axum::{
 use failure::Failure;
 use jiff::Timestamp;
 use minijinja::{Value, context};
-use tokio::{net::TcpListener, sync::watch};
+use tokio::sync::watch;
 use visitor::Visitor;
 
 use self::{class::Class, shelf::Shelf};
-use crate::{LabError, pages::Pages, root::Root};
+use crate::{LabError, pages::Pages, root::Root, serve};
 
 /// The port that is used where none is asked for.
 pub const PORT: u16 = 7070;
@@ -74,9 +75,7 @@ impl Served {
     /// # Errors
     /// When the port is taken or not allowed, or a scenario does not parse.
     pub async fn begin(options: &Options) -> Result<Self, LabError> {
-        let at = SocketAddr::from((Ipv4Addr::LOCALHOST, options.port));
-        let listener = TcpListener::bind(at).await.map_err(|error| busy(options.port, &error))?;
-        let at = listener.local_addr().map_err(|error| busy(options.port, &error))?;
+        let (listener, at) = serve::listen(options.port)?;
         let app = App {
             shelf: Shelf::new(options.root.clone())?,
             pages: Pages::new(),
@@ -103,22 +102,12 @@ impl Served {
     /// # Errors
     /// When the listener fails.
     pub async fn serve(self) -> Result<(), LabError> {
-        axum::serve(self.listener, routes(self.app)).await.map_err(|error| LabError::Live {
+        let serve = async { axum::serve(tokio::net::TcpListener::from_std(self.listener)?, routes(self.app)).await };
+        serve.await.map_err(|error: io::Error| LabError::Live {
             what: "serving the page".to_owned(),
             why: error.to_string(),
             next: "Start it again.".to_owned(),
         })
-    }
-}
-
-fn busy(port: u16, error: &std::io::Error) -> LabError {
-    LabError::BadInput {
-        place: format!("port {port} of 127.0.0.1"),
-        what: match error.kind() {
-            std::io::ErrorKind::AddrInUse => "another program listens there".to_owned(),
-            _ => error.to_string(),
-        },
-        next: "Choose another: --port N; or any that is free: --port 0".to_owned(),
     }
 }
 
