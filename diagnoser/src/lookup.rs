@@ -9,7 +9,7 @@ pub(crate) struct Lookup<K, V>(hashbrown::HashMap<K, V>);
 
 impl<K, V> Default for Lookup<K, V> {
     fn default() -> Self {
-        Self(hashbrown::HashMap::default())
+        Self(Default::default())
     }
 }
 

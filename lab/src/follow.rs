@@ -35,8 +35,8 @@ impl Followed {
     /// A run is about to begin; the one before it is forgotten.
     pub fn begin(path: &Path) -> Self {
         let made = fs::create_dir_all(path.parent().unwrap_or(Path::new("."))).and_then(|()| {
-            // A new file, not the old one emptied: who still reads that reads it to its end.
-            let fresh = path.with_extension("new");
+            // A new file, not the old one emptied: who still reads that reads it to its end. Runs of a suite begin side by side.
+            let fresh = path.with_extension(format!("{:08x}.new", fastrand::u32(..)));
             let open = fs::File::create(&fresh)?;
             fs::rename(&fresh, path)?;
             Ok(open)

@@ -55,7 +55,7 @@ impl Cause for ClusterDnsMisconfigured {
         let config = config_of(pod);
         let down = pods.iter().filter(|pod| is_down(pod)).map(|pod| (pod.subject().clone(), Mode::Down));
         let effects = std::iter::once((dns.subject().clone(), Mode::Errors)).chain(down).collect();
-        vec![Finding { state: examine(case.model, &pods, &config), subject: config, effects }]
+        vec![Finding { state: examine(case.model, pods, &config), subject: config, effects }]
     }
 }
 

@@ -88,7 +88,7 @@ fn examine(model: &Model<'_>, service: &Object, index: usize, name: &str) -> Sta
         Fact::Missed(_) => {}
     }
     let front = service.get(&format!("/spec/ports/{index}/port"));
-    let patch = meant(&pods, front).map(|to| Change::Set {
+    let patch = meant(pods, front).map(|to| Change::Set {
         object: service.subject().clone(),
         path: pointer,
         from: json!(name),
