@@ -7,7 +7,8 @@ use tokio::process::Command;
 use crate::{LabError, report, rigs::Engine, root::Root};
 
 /// The images; the script of one that is made from another runs that one's first.
-const IMAGES: [&str; 12] = [
+const IMAGES: [&str; 13] = [
+    "agnhost",
     "elasticsearch-host",
     "envoy",
     "host",

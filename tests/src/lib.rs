@@ -3,6 +3,7 @@
 pub mod browser;
 pub mod cast;
 pub mod chart;
+pub mod cluster;
 pub mod metamorphosis;
 pub mod mutation;
 pub mod page;

@@ -5,14 +5,16 @@
 //! given more time.
 
 use std::{
-    fs,
     io::Read,
-    process::{Command, Output, Stdio},
+    process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
 use lab::rigs::{LABEL, kubeconfig};
-use lab_tests::Folder;
+use lab_tests::{
+    Folder,
+    cluster::{Namespace, context, must},
+};
 use serde_json::{Value, json};
 use wait4::Wait4;
 
@@ -24,18 +26,6 @@ const SERVICES: usize = 200;
 const SECONDS: f64 = if cfg!(debug_assertions) { 30.0 } else { 3.0 };
 const MEGABYTES: f64 = 200.0;
 const REQUESTS: u64 = 60;
-
-fn kubectl(arguments: &[&str]) -> Output {
-    let program = lab_tests::kubectl();
-    let mut command = Command::new(&program);
-    command.arg("--kubeconfig").arg(kubeconfig()).args(arguments);
-    command.output().unwrap_or_else(|error| panic!("{}: {error}", program.display()))
-}
-
-fn must(arguments: &[&str]) {
-    let output = kubectl(arguments);
-    assert!(output.status.success(), "kubectl {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-}
 
 /// Pods that wait for a gate on purpose, Services that select some of them, and a Deployment whose image is on no node.
 fn objects() -> Value {
@@ -60,33 +50,19 @@ fn objects() -> Value {
     json!({"apiVersion": "v1", "kind": "List", "items": items.collect::<Vec<_>>()})
 }
 
-/// The namespace goes, whatever became of the test.
-struct Crowd;
-
-impl Drop for Crowd {
-    fn drop(&mut self) {
-        kubectl(&["delete", "namespace", NAMESPACE, "--wait=false"]);
-    }
-}
-
 #[test]
 #[ignore = "needs a container engine and the images"]
 fn a_planted_fault_is_found_among_three_thousand_pods() {
     let lab = env!("CARGO_BIN_EXE_lab-under-test");
-    assert!(Command::new(lab).arg("up").status().expect("the program starts").success());
-    must(&["create", "namespace", NAMESPACE]);
-    must(&["label", "namespace", NAMESPACE, &format!("{LABEL}=lab")]);
-    let _crowd = Crowd;
+    let _namespace = Namespace::new(lab, NAMESPACE);
     let folder = Folder::new().with("crowd.json", objects().to_string());
     must(&["create", "-f", &folder.path().join("crowd.json").to_string_lossy()]);
     let waiting = "jsonpath={.status.containerStatuses[0].state.waiting.reason}=ErrImageNeverPull";
     must(&["wait", "-n", NAMESPACE, "pod", "-l", "app=web", "--for", waiting, "--timeout", "120s"]);
 
-    let context = fs::read_to_string(kubeconfig()).expect("a kubeconfig");
-    let context = context.lines().find_map(|line| line.strip_prefix("current-context: ")).expect("a context");
     let begun = Instant::now();
     let mut child = Command::new(lab)
-        .args(["-v", "diagnose", "--context", context, "--format", "json"])
+        .args(["-v", "diagnose", "--context", &context(), "--format", "json"])
         .env("KUBECONFIG", kubeconfig())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

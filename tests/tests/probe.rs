@@ -1,5 +1,6 @@
 //! `lab diagnose --context NAME --probe` against an API server made here, which has the objects of a recording and says what was
-//! asked of it: that probes decide, that nothing is left behind, and that without the flag nothing but reading is done.
+//! asked of it: that probes decide, that nothing is left behind, and that without the flag nothing but reading is done. And once
+//! against a live cluster: `cargo test -p lab-tests --test probe -- --ignored` needs what live runs need.
 
 use std::{
     collections::BTreeMap,
@@ -14,8 +15,15 @@ use axum::{
     http::{Method, StatusCode, Uri},
     response::{IntoResponse, Response},
 };
-use lab::{recording::Recording, rigs::kinds};
-use lab_tests::{Folder, root};
+use lab::{
+    recording::Recording,
+    rigs::{kinds, kubeconfig},
+};
+use lab_tests::{
+    Folder,
+    cluster::{Namespace, context, must},
+    kubectl, root,
+};
 use serde_json::{Value, json};
 
 const LAB: &str = env!("CARGO_BIN_EXE_lab-under-test");
@@ -224,4 +232,43 @@ async fn an_interruption_removes_the_pod() {
         tokio::task::spawn_blocking(move || child.wait_with_output()).await.expect("no panic").expect("it ends");
     assert_eq!(ended.status.code(), Some(130), "{ended:?}");
     assert!(fake.made.lock().expect("not poisoned").is_empty(), "{:?}", fake.writes());
+}
+
+/// Whoever asks this Service says nothing of it: only an attempt shows that it leads where nobody listens.
+#[test]
+#[ignore = "needs a container engine and the images"]
+fn on_a_live_cluster_attempts_show_what_nobody_else_would() {
+    const NAMESPACE: &str = "probed";
+    const IMAGE: &str = "lab/agnhost:1";
+    let _namespace = Namespace::new(LAB, NAMESPACE);
+    let kind = kubectl().with_file_name("kind");
+    let load = ["load", "docker-image", "--name", lab::rigs::CLUSTER, IMAGE];
+    assert!(Command::new(kind).args(load).status().expect("kind").success());
+    let deployment = |name: &str, container: Value| {
+        let template = json!({"metadata": {"labels": {"app": name}}, "spec": {"containers": [container]}});
+        json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name},
+            "spec": {"selector": {"matchLabels": {"app": name}}, "template": template}})
+    };
+    let web = json!({"name": "web", "image": IMAGE, "args": ["netexec", "--http-port=8080"],
+        "ports": [{"containerPort": 8080}], "readinessProbe": {"httpGet": {"path": "/", "port": 8080}, "periodSeconds": 1}});
+    let client = json!({"name": "client", "image": IMAGE, "env": [{"name": "WEB", "value": "http://web:80/"}]});
+    let service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"},
+        "spec": {"selector": {"app": "web"}, "ports": [{"port": 80, "targetPort": 8081}]}});
+    let objects = json!({"apiVersion": "v1", "kind": "List", "items": [deployment("web", web), deployment("client", client), service]});
+    let folder = Folder::new().with("web.json", objects.to_string());
+    must(&["create", "-n", NAMESPACE, "-f", &folder.path().join("web.json").to_string_lossy()]);
+    for deployment in ["deployment/web", "deployment/client"] {
+        must(&["rollout", "status", "-n", NAMESPACE, deployment, "--timeout", "120s"]);
+    }
+
+    let diagnose = |more: &[&str]| {
+        let mut command = Command::new(LAB);
+        command.args(["diagnose", "--context", &context(), "-n", NAMESPACE, "--format", "json"]).args(more);
+        command.env("KUBECONFIG", kubeconfig()).output().expect("the program starts")
+    };
+    assert_eq!(roots(&diagnose(&[])), [""; 0]);
+    let probed = diagnose(&["--probe", "--probe-image", IMAGE]);
+    assert_eq!(roots(&probed), ["service-port-mismatch"], "{probed:?}");
+    let pods = must(&["get", "pods", "-n", NAMESPACE, "-l", "!app", "-o", "name"]);
+    assert_eq!(pods, "", "the pod of the attempts is left");
 }

@@ -21,7 +21,7 @@ pub use action::{Action, subject_of};
 pub use api::{KubeApi, LABEL, OWNED, is_owned};
 pub use docker::{DockerRig, Plan, raze_all};
 pub use engine::{Engine, Output};
-pub use kind::{KindCluster, kubeconfig};
+pub use kind::{KindCluster, NAME as CLUSTER, kubeconfig};
 pub use kinds::{Kind, kind_of, kinds};
 pub use live::{Live, WORKLOAD, lines_of, manifests, rolled_out};
 pub use machines::Machines;
