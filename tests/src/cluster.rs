@@ -49,6 +49,8 @@ impl Namespace {
     /// When the machine lacks what live runs need.
     pub fn new(lab: &str, name: &'static str) -> Self {
         assert!(Command::new(lab).arg("up").status().expect("the program starts").success());
+        // One that is still going away.
+        must(&["delete", "namespace", name, "--ignore-not-found"]);
         must(&["create", "namespace", name]);
         let namespace = Self(name);
         must(&["label", "namespace", name, &format!("{LABEL}=lab")]);
