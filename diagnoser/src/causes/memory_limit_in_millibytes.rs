@@ -106,12 +106,11 @@ fn examine(model: &Model<'_>, object: &Object, spec: &str) -> Option<Finding> {
         .filter(|(_, value)| quantity(value).is_some_and(|quantity| quantity.milli && quantity.value < LEAST))
         .collect();
     let down = || model.pods_of(object.subject()).filter(|pod| is_down(pod));
-    // Worth a word only where pods of it are stuck.
-    let stuck = || down().find(|pod| space::event_of(model, pod).is_some());
     let effects = vec![(object.subject().clone(), Mode::Down)];
     let finding = |state| Some(Finding { subject: object.subject().clone(), effects: effects.clone(), state });
     if tiny.is_empty() {
-        let stuck = stuck()?;
+        // Worth a word only where pods of it are stuck.
+        let stuck = down().find(|pod| space::event_of(model, pod).is_some())?;
         return finding(State::excluded(
             "its memory limits are whole bytes",
             vec![stuck.cite("/spec/containers", "its limits")],
