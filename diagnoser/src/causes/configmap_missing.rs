@@ -83,6 +83,15 @@ mod tests {
     }
 
     #[test]
+    fn holds_where_it_ended_for_another_reason_long_ago() {
+        check(&format!(
+            "{WORLD}
+             set pod/a/s-1  spec.containers[0].resources.limits.memory=64Mi  status.containerStatuses[0].lastState.terminated.exitCode=137  status.containerStatuses[0].lastState.terminated.reason=OOMKilled
+             => configmap-missing deployment/a/s"
+        ));
+    }
+
+    #[test]
     fn twin_a_secret() {
         check(&format!(
             "{WORLD}

@@ -39,8 +39,21 @@ impl Ended<'_> {
     }
 }
 
+/// Why a container waits that cannot even be made: for its image, or for what it is set up with
+/// (kubernetes/pkg/kubelet/images/types.go, kubernetes/pkg/kubelet/kuberuntime/kuberuntime_container.go).
+const UNMADE: [&str; 8] = [
+    "CreateContainerConfigError",
+    "CreateContainerError",
+    "ErrImageNeverPull",
+    "ErrImagePull",
+    "ImageInspectError",
+    "ImagePullBackOff",
+    "InvalidImageName",
+    "RegistryUnavailable",
+];
+
 /// How the containers of a pod ended last. Left out are those that ended well, as init containers should, and those whose
-/// end is history.
+/// end is history: who cannot be made now is not down over how it ended before.
 pub(super) fn ends<'e>(model: &Model<'_>, pod: &'e Object) -> Vec<Ended<'e>> {
     let mut found = Vec::new();
     for list in ["/status/containerStatuses", "/status/initContainerStatuses"] {
@@ -48,7 +61,9 @@ pub(super) fn ends<'e>(model: &Model<'_>, pod: &'e Object) -> Vec<Ended<'e>> {
             let Some(key) = ["state", "lastState"].into_iter().find(|key| !status[*key]["terminated"].is_null()) else {
                 continue;
             };
-            if !status["state"]["running"].is_null() && !has_just_restarted(status, model.now) {
+            let runs_on = !status["state"]["running"].is_null() && !has_just_restarted(status, model.now);
+            let waits = status["state"]["waiting"]["reason"].as_str();
+            if runs_on || waits.is_some_and(|reason| UNMADE.contains(&reason)) {
                 continue;
             }
             let end = &status[key]["terminated"];
