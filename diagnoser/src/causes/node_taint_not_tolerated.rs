@@ -86,15 +86,19 @@ fn tolerated_before(model: &Model<'_>, owner: &Subject) -> bool {
         .is_some_and(|earlier| earlier.changed().iter().any(|field| field.starts_with("/spec/tolerations")))
 }
 
-/// The templates before, where it hangs on them whether a wish or a node has changed, and they were not collected.
+/// The templates now and before, where it hangs on them whether a wish or a node has changed, and they were not collected.
 fn unknown_wishes(model: &Model<'_>, owner: &Subject, placement: &Placement<'_>) -> Option<Lack> {
-    let resource = match owner.kind.as_str() {
+    let (kind, resource) = match owner.kind.as_str() {
         "deployment" => ("replicaset", "replicasets"),
         "daemonset" | "statefulset" => ("controllerrevision", "controllerrevisions"),
         _ => return None,
     };
-    let Fact::Missed(why) = model.evidence.listed(resource.0, resource.1) else { return None };
-    has_elsewhere(model, owner, placement).then(|| Lack::objects(resource.1, Some(owner.namespace()), why))
+    let (resource, why) = match model.evidence.listed(kind, resource) {
+        Fact::Missed(why) => (resource.to_owned(), why),
+        Fact::Seen(()) if model.object(owner).is_none() => (format!("{}s", owner.kind), "not collected".to_owned()),
+        Fact::Seen(()) => return None,
+    };
+    has_elsewhere(model, owner, placement).then(|| Lack::objects(&resource, Some(owner.namespace()), why))
 }
 
 /// Whether nodes are open that would take a pod did it not ask for others: then its wish meets nodes that are closed to it, and
@@ -192,6 +196,8 @@ mod tests {
         check(&format!(
             "{WORLD}\nset node/n2  spec.taints=null\n{TAINT}\nmissed replicasets forbidden\n=> unknown lacks replicasets of namespace a"
         ));
+        let less = WORLD.replace("deployment a/s  app=s", "");
+        check(&format!("{less}\nset node/n2  spec.taints=null\n{TAINT}\n=> unknown lacks deployments of namespace a"));
         // It asked for it before as well, and was given it.
         let before = "earlier deployment/a/s 1  spec.containers[0].image=x:1";
         check(&format!(
